@@ -1,0 +1,131 @@
+"""Argument checks: everything a public function is given passes through here, once.
+
+Each check returns the value in the form that the kernels take, or raises a ValueError or TypeError
+that names the argument, what it got and what it needs.
+"""
+
+import operator
+
+import numpy as np
+
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+# Beyond this a size cannot be right, and products of sizes would no longer fit the kernels'
+# 64-bit indices.
+_LARGEST_INT = 2**31 - 1
+_LARGEST_ARRAY = 2**46
+
+
+def floats(x, name, ndim=None, dtype=None):
+    """`x` as an aligned float32 or float64 array in native byte order.
+
+    Integers, booleans and float16 are converted: to `dtype` where it is given, else to float32.
+
+    Raises
+    ------
+    TypeError
+        If `x` does not hold real numbers, or is of the other floating-point type than `dtype`.
+    ValueError
+        If `x` has not `ndim` dimensions.
+    """
+    if type(x) is not np.ndarray:
+        x = np.asarray(x)
+    if x.dtype is not _FLOAT32 and x.dtype is not _FLOAT64:
+        x = _to_floats(x, name, dtype or _FLOAT32)
+    if dtype is not None and x.dtype != dtype:
+        raise TypeError(f"{name} must be {dtype} like the other arrays of this call, "
+                        f"got {x.dtype}; convert it with .astype")
+    if ndim is not None and x.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimensions{_MEANING.get(ndim, '')}, "
+                         f"got shape {x.shape}")
+    if not x.flags.aligned:
+        x = x.copy()
+    return x
+
+
+_MEANING = {4: " (N, C, H, W)", 2: " (N, features)", 1: ""}
+
+
+def _to_floats(x, name, dtype):
+    if x.dtype.kind == "f" and x.dtype.itemsize in (4, 8):      # the other byte order
+        return x.astype(x.dtype.newbyteorder("="))
+    if x.dtype.kind in "iub" or x.dtype == np.float16:
+        return x.astype(dtype)
+    raise TypeError(f"{name} must be an array of real numbers (float32 or float64; integers and "
+                    f"float16 are converted), got dtype {x.dtype}")
+
+
+def integers(x, name, ndim=None):
+    """`x` as a native, contiguous int64 array.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not of an integer type (floats are not rounded, NaN is no label).
+    ValueError
+        If `x` has not `ndim` dimensions, or holds a number beyond int64.
+    """
+    x = np.asarray(x)
+    if x.dtype.kind not in "iu" and x.size:
+        raise TypeError(f"{name} must be an array of integers, got dtype {x.dtype}")
+    if ndim is not None and x.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimension{'s' * (ndim != 1)}, "
+                         f"got shape {x.shape}")
+    if x.dtype == np.uint64 and x.size and x.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{name} holds {x.max()}, which does not fit int64")
+    return np.ascontiguousarray(x, dtype=np.int64)
+
+
+def integer(value, name, minimum):
+    """`value` as an int of at least `minimum`."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if not minimum <= number <= _LARGEST_INT:
+        raise ValueError(f"{name} must be an integer from {minimum} to {_LARGEST_INT}, "
+                         f"got {number}")
+    return number
+
+
+def pair(value, name, minimum):
+    """`value`, an int or two of them, as (vertical, horizontal)."""
+    if isinstance(value, (tuple, list, np.ndarray)):
+        if len(value) != 2:
+            raise ValueError(f"{name} must be one integer or a pair, got {value!r}")
+        return integer(value[0], name, minimum), integer(value[1], name, minimum)
+    number = integer(value, name, minimum)
+    return number, number
+
+
+def number(value, name, minimum=None, below=None):
+    """`value` as a finite float, at least `minimum` and less than `below`."""
+    if isinstance(value, (str, bytes, bool)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    if (not np.isfinite(result) or (minimum is not None and result < minimum)
+            or (below is not None and result >= below)):
+        bounds = "" if minimum is None else f" of at least {minimum}"
+        bounds += "" if below is None else f" and below {below}"
+        raise ValueError(f"{name} must be a finite number{bounds}, got {value!r}")
+    return result
+
+
+def shape(x, expected, name, meaning):
+    """Raise unless `x.shape` is `expected`; `meaning` says where that shape comes from."""
+    if x.shape != expected:
+        raise ValueError(f"{name} must have shape {expected} ({meaning}), got {x.shape}")
+
+
+def size(dims, name):
+    """Raise if an array of these dimensions could not be addressed."""
+    elements = 1
+    for dim in dims:
+        elements *= dim
+    if elements > _LARGEST_ARRAY:
+        raise ValueError(f"{name} is too large: an array of shape {tuple(dims)} cannot be held in memory")

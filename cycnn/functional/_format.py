@@ -1,0 +1,40 @@
+"""The memory format of images: channels last inside, as it came at the boundary.
+
+Public arrays have the logical shape (N, C, H, W). The kernels take the same numbers as (N, H, W, C)
+in C order. An array whose memory already runs that way ("channels last") is passed on as a view,
+any other is copied once; the result goes back in the format that the input had.
+"""
+
+import numpy as np
+
+
+def is_channels_last(x):
+    """Whether the memory of `x`, (N, C, H, W), runs N, H, W, C rather than N, C, H, W.
+
+    With one channel the two are the same memory; then the strides say which one was meant.
+    """
+    _, channel, _, column = x.strides
+    if x.shape[1] == 1:
+        return channel == x.itemsize and x.shape[2] * x.shape[3] > 1
+    return abs(channel) < abs(column)
+
+
+def to_nhwc(x):
+    """(N, C, H, W) in any strides -> (N, H, W, C) in C order; a view where the memory allows."""
+    view = x.transpose(0, 2, 3, 1)
+    return view if view.flags.c_contiguous else np.ascontiguousarray(view)
+
+
+def from_nhwc(y, channels_last):
+    """(N, H, W, C) in C order -> (N, C, H, W), as a view if `channels_last`, else in C order."""
+    view = y.transpose(0, 3, 1, 2)
+    if channels_last:
+        return view
+    n, h, w, c = y.shape
+    return y.reshape(n, c, h, w) if c == 1 or h * w == 1 else np.ascontiguousarray(view)
+
+
+def channels_last(x):
+    """`x`, (N, C, H, W), with channels-last memory: itself, a view, or a copy."""
+    return x if is_channels_last(x) and x.transpose(0, 2, 3, 1).flags.c_contiguous else (
+        to_nhwc(x).transpose(0, 3, 1, 2))

@@ -1,0 +1,67 @@
+"""The compiled room: convolution, pooling and the other loops over numbers.
+
+Every `.pyx` here but `cpu` is built once per instruction set, into a folder of its own. This
+file picks the folder for the processor at hand and puts it on the package's search path, so that
+`cycnn.kernels.conv` is that processor's build: for `import` and for Cython's `cimport` alike.
+
+Kernels trust what they get. :mod:`cycnn.functional` is where arguments are checked.
+"""
+
+import os
+
+_MISSING = ("cycnn's compiled kernels are missing here ({}): this is a source folder. Run "
+            "'pip install -e .' in it, or leave it and import an installed cycnn")
+
+try:
+    from . import cpu
+except ImportError as error:
+    raise ImportError(_MISSING.format(os.path.dirname(__file__))) from error
+
+
+def choose_isa(words, available, wanted=None):
+    """The instruction set to load.
+
+    Parameters
+    ----------
+    words : dict or None
+        The processor's feature words (:func:`cycnn.kernels.cpu.feature_words`).
+    available : sequence of str
+        The instruction sets that this installation was built for.
+    wanted : str, optional
+        The value of `CYCNN_ISA`; empty or None takes the best one.
+
+    Returns
+    -------
+    str
+        ``"baseline"``, ``"avx2"`` or ``"avx512"``.
+
+    Raises
+    ------
+    ImportError
+        If the processor is below the baseline, or `wanted` is unknown, not built or not supported.
+    """
+    supported = cpu.supported_levels(words)
+    if not supported:
+        raise ImportError("cycnn needs an x86-64-v2 processor (SSE4.2 and POPCNT, about 2009 or "
+                          "newer); this one lacks some of its instructions")
+    usable = [level for level in supported if level in available]
+    if not usable:
+        raise ImportError(_MISSING.format(_here))
+    if not wanted:
+        return usable[-1]
+    if wanted not in cpu.LEVEL_BITS:
+        raise ImportError(f"CYCNN_ISA={wanted!r} is unknown; choose from {', '.join(usable)}")
+    if wanted not in usable:
+        why = "was not built" if wanted in supported else "is not supported by this processor"
+        raise ImportError(f"CYCNN_ISA={wanted!r} {why}; choose from {', '.join(usable)}")
+    return wanted
+
+
+_here = os.path.dirname(__file__)
+#: The instruction set in use.
+isa = choose_isa(
+    cpu.feature_words(),
+    [level for level in cpu.LEVEL_BITS if os.path.isdir(os.path.join(_here, level))],
+    os.environ.get("CYCNN_ISA"),
+)
+__path__.insert(0, os.path.join(_here, isa))

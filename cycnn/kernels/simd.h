@@ -1,0 +1,110 @@
+/* One vector type for every instruction set: f32v and f64v, F32_LANES and F64_LANES numbers wide.
+ *
+ * Each has load, store, set1 (one number in every lane), add, mul, fma(a, b, c) = a * b + c, and
+ * max. Which instructions these become is decided by the flags that setup.py compiles with. */
+#ifndef CYCNN_SIMD_H
+#define CYCNN_SIMD_H
+
+#include <stddef.h>
+
+#if defined(_MSC_VER) && !defined(__clang__)
+  #define ALWAYS_INLINE static __forceinline
+  #define UNROLL
+#else
+  #define ALWAYS_INLINE static inline __attribute__((always_inline, unused))
+  #define PRAGMA(text) _Pragma(#text)
+  #if defined(__clang__)
+    #define UNROLL PRAGMA(clang loop unroll(full))
+  #else
+    #define UNROLL PRAGMA(GCC unroll 32)
+  #endif
+#endif
+
+/* Writes the operations of one type as one-line functions around its intrinsics. */
+#define SIMD_TYPE(P, REAL, VEC, LOAD, STORE, SET1, ADD, MUL, MAX, FMA)                            \
+    typedef VEC P##v;                                                                             \
+    ALWAYS_INLINE P##v P##_load(const REAL *p) { return LOAD(p); }                                \
+    ALWAYS_INLINE void P##_store(REAL *p, P##v a) { STORE(p, a); }                                \
+    ALWAYS_INLINE P##v P##_set1(REAL a) { return SET1(a); }                                       \
+    ALWAYS_INLINE P##v P##_add(P##v a, P##v b) { return ADD(a, b); }                              \
+    ALWAYS_INLINE P##v P##_mul(P##v a, P##v b) { return MUL(a, b); }                              \
+    ALWAYS_INLINE P##v P##_max(P##v a, P##v b) { return MAX(a, b); }                              \
+    ALWAYS_INLINE P##v P##_fma(P##v a, P##v b, P##v c) { return FMA(a, b, c); }
+
+/* TILE_ROWS_2 and TILE_ROWS_1: how many rows of two vectors, and of one, a register tile has.
+ * Rows x vectors sums, the vectors of b and one of a must fit in the registers (32 with AVX-512
+ * and NEON, 16 before), and there must be 8 to 10 sums to hide the latency of an fma. */
+
+#if defined(__AVX512F__)
+
+#include <immintrin.h>
+#define F32_LANES 16
+#define F64_LANES 8
+#define TILE_ROWS_2 14
+#define TILE_ROWS_1 14
+SIMD_TYPE(f32, float, __m512, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps,
+          _mm512_add_ps, _mm512_mul_ps, _mm512_max_ps, _mm512_fmadd_ps)
+SIMD_TYPE(f64, double, __m512d, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd,
+          _mm512_add_pd, _mm512_mul_pd, _mm512_max_pd, _mm512_fmadd_pd)
+
+#elif defined(__AVX2__)
+
+#include <immintrin.h>
+#define F32_LANES 8
+#define F64_LANES 4
+#define TILE_ROWS_2 6
+#define TILE_ROWS_1 12
+SIMD_TYPE(f32, float, __m256, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps,
+          _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps, _mm256_fmadd_ps)
+SIMD_TYPE(f64, double, __m256d, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd,
+          _mm256_add_pd, _mm256_mul_pd, _mm256_max_pd, _mm256_fmadd_pd)
+
+#elif defined(__SSE2__) || defined(_M_X64)
+
+#include <emmintrin.h>
+#define F32_LANES 4
+#define F64_LANES 2
+#define TILE_ROWS_2 6
+#define TILE_ROWS_1 12
+/* No fma before v3: two roundings instead of one, the same on every thread. */
+#define SSE_FMA_PS(a, b, c) _mm_add_ps(_mm_mul_ps(a, b), c)
+#define SSE_FMA_PD(a, b, c) _mm_add_pd(_mm_mul_pd(a, b), c)
+SIMD_TYPE(f32, float, __m128, _mm_loadu_ps, _mm_storeu_ps, _mm_set1_ps,
+          _mm_add_ps, _mm_mul_ps, _mm_max_ps, SSE_FMA_PS)
+SIMD_TYPE(f64, double, __m128d, _mm_loadu_pd, _mm_storeu_pd, _mm_set1_pd,
+          _mm_add_pd, _mm_mul_pd, _mm_max_pd, SSE_FMA_PD)
+
+#elif defined(__aarch64__) || defined(_M_ARM64)
+
+#include <arm_neon.h>
+#define F32_LANES 4
+#define F64_LANES 2
+#define TILE_ROWS_2 12
+#define TILE_ROWS_1 14
+#define NEON_FMA_F32(a, b, c) vfmaq_f32(c, a, b)
+#define NEON_FMA_F64(a, b, c) vfmaq_f64(c, a, b)
+SIMD_TYPE(f32, float, float32x4_t, vld1q_f32, vst1q_f32, vdupq_n_f32,
+          vaddq_f32, vmulq_f32, vmaxq_f32, NEON_FMA_F32)
+SIMD_TYPE(f64, double, float64x2_t, vld1q_f64, vst1q_f64, vdupq_n_f64,
+          vaddq_f64, vmulq_f64, vmaxq_f64, NEON_FMA_F64)
+
+#else /* any other processor: one number at a time */
+
+#define F32_LANES 1
+#define F64_LANES 1
+#define TILE_ROWS_2 4
+#define TILE_ROWS_1 8
+#define SCALAR_LOAD(p) (*(p))
+#define SCALAR_STORE(p, a) (*(p) = (a))
+#define SCALAR_SET1(a) (a)
+#define SCALAR_ADD(a, b) ((a) + (b))
+#define SCALAR_MUL(a, b) ((a) * (b))
+#define SCALAR_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define SCALAR_FMA(a, b, c) ((a) * (b) + (c))
+SIMD_TYPE(f32, float, float, SCALAR_LOAD, SCALAR_STORE, SCALAR_SET1,
+          SCALAR_ADD, SCALAR_MUL, SCALAR_MAX, SCALAR_FMA)
+SIMD_TYPE(f64, double, double, SCALAR_LOAD, SCALAR_STORE, SCALAR_SET1,
+          SCALAR_ADD, SCALAR_MUL, SCALAR_MAX, SCALAR_FMA)
+
+#endif
+#endif

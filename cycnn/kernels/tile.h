@@ -1,0 +1,55 @@
+/* The register tile: the small matrix product that convolution, its two gradients and Linear share.
+ *
+ *     c[i, k]  =  sum over runs r, over steps j of run r:  a[i, r, j] * b[r, j, k]
+ *
+ * for a few rows i (pixels of one image row, say) and 1 or 2 vectors of columns k (output
+ * channels). All sums stay in registers from the first term to the last: each step loads one or
+ * two vectors of b and multiplies them by one number of a for every row. The C compiler keeps the
+ * sums in registers only when the number of rows is a constant, so there is one copy of the loop
+ * for every number of rows; the same loop over a local array in Cython lost half of the speed.
+ *
+ * A run is a stretch of evenly spaced inputs. For an output pixel of a convolution on channels-last
+ * memory, the kW * C inputs under one kernel row are contiguous: a run of that length, step 1, one
+ * run a kernel row. Element (i, r, j) of a is a[i * a_row + runs[r] + j * a_step].
+ *
+ * In the depthwise form a[i, r, j] is a vector too, one number a channel, and multiplies b lane by
+ * lane.
+ *
+ * The order of the additions of one sum is fixed by the shape of the tile's reduction alone, never
+ * by how many rows are computed together: work can be cut anywhere between rows, with the same
+ * bits. */
+#ifndef CYCNN_TILE_H
+#define CYCNN_TILE_H
+
+#include <string.h>
+#include "simd.h"
+
+typedef struct {
+    ptrdiff_t a_row;       /* numbers from one row of a to the next */
+    ptrdiff_t a_step;      /* numbers from one step of a run to the next, in a */
+    ptrdiff_t b_step;      /* the same in b; b goes on from run to run without a gap */
+    ptrdiff_t c_row;       /* numbers from one row of c to the next */
+    ptrdiff_t n_runs;
+    ptrdiff_t run_length;
+    const ptrdiff_t *runs; /* where each run begins, in numbers from a */
+} tile_sum;
+
+/* What the sums begin with. */
+enum { TILE_FROM_ZERO, TILE_FROM_BIAS, TILE_FROM_C };
+
+#define TILE_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define TILE_ROWS_MAX TILE_MAX(TILE_ROWS_1, TILE_ROWS_2)
+
+#define REAL float
+#define SIMD(name) f32##name
+#define LANES F32_LANES
+#define TILE(name) f32_##name
+#include "tile_template.h"
+
+#define REAL double
+#define SIMD(name) f64##name
+#define LANES F64_LANES
+#define TILE(name) f64_##name
+#include "tile_template.h"
+
+#endif

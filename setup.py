@@ -1,0 +1,130 @@
+"""Builds the kernels: every `cycnn/kernels/*.pyx` once per instruction set, from one source.
+
+Environment: CYCNN_DEBUG=1 builds with bounds checks and without optimisation.
+"""
+
+import copy
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNELS = Path("cycnn/kernels")
+GENERATED = Path("build/cython")
+DEBUG = os.environ.get("CYCNN_DEBUG") == "1"
+MSVC = sys.platform == "win32" and "mingw" not in sysconfig.get_platform()
+
+# Modules that must run on any processor: they decide which of the others to load.
+COMMON = ["cpu"]
+KERNEL_NAMES = sorted(path.stem for path in KERNELS.glob("*.pyx") if path.stem not in COMMON)
+
+# The folder of a build -> its compiler flags. kernels/__init__.py picks the folder.
+X86_LEVELS = {
+    "baseline": [] if MSVC else ["-march=x86-64-v2"],
+    "avx2": ["/arch:AVX2"] if MSVC else ["-march=x86-64-v3"],
+    "avx512": ["/arch:AVX512"] if MSVC else ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+}
+IS_X86_64 = sysconfig.get_platform().endswith(("x86_64", "amd64"))
+LEVELS = X86_LEVELS if IS_X86_64 else {"baseline": []}
+
+# Explicit fused multiply-adds and these two flags are all the freedom the kernels need. Never
+# -ffast-math: its link-time form changes the float mode of the whole process.
+if MSVC:
+    FLAGS = ["/O2", "/std:c11"]
+elif DEBUG:
+    FLAGS = ["-O1", "-g"]
+else:
+    FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "initializedcheck": DEBUG,
+    "wraparound": False,
+    "cdivision": True,
+    "freethreading_compatible": True,
+}
+
+
+def generate_sources():
+    """Translate every .pyx to C, once, and return {module name: C file}."""
+    modules = [Extension(f"cycnn.kernels.{name}", [str(KERNELS / f"{name}.pyx")])
+               for name in COMMON + KERNEL_NAMES]
+    # Memoryview support is 100 KB of machine code a module; it is built once and shared.
+    shared = GENERATED / "_cyutility.c"
+    shared.parent.mkdir(parents=True, exist_ok=True)
+    if not shared.exists():
+        subprocess.run([sys.executable, "-m", "cython", f"--generate-shared={shared}",
+                        "--module-name", "cycnn.kernels._cyutility"], check=True)
+    translated = cythonize(modules, build_dir=str(GENERATED), compiler_directives=DIRECTIVES,
+                           shared_utility_qualified_name="cycnn.kernels._cyutility")
+    return {"_cyutility": str(shared),
+            **{module.name.rpartition(".")[2]: module.sources[0] for module in translated}}
+
+
+def extensions():
+    sources = generate_sources()
+    headers = [str(path) for path in KERNELS.glob("*.h")]
+
+    def extension(folder, name, flags):
+        return Extension(f"cycnn.kernels.{folder}{name}", [sources[name]], depends=headers,
+                         include_dirs=[str(KERNELS)], extra_compile_args=FLAGS + flags)
+
+    return ([extension("", name, []) for name in ["_cyutility", *COMMON]]
+            + [extension(f"{level}.", name, flags)
+               for level, flags in LEVELS.items() for name in KERNEL_NAMES])
+
+
+class BuildKernels(build_ext):
+    """build_ext with OpenMP where there is one, and one object folder per instruction set."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
+    def build_extensions(self):
+        compile_flags, link_flags = self.openmp_flags()
+        for extension in self.extensions:
+            extension.extra_compile_args += compile_flags
+            extension.extra_link_args += link_flags + ([] if MSVC or DEBUG else ["-s"] *
+                                                       sys.platform.startswith("linux"))
+        for level in LEVELS if self.editable_mode or self.inplace else ():
+            Path(KERNELS, level).mkdir(exist_ok=True)
+        print(f"cycnn: building {', '.join(LEVELS)};",
+              "threads by OpenMP" if compile_flags else "no OpenMP found, so one thread only",
+              flush=True)
+        super().build_extensions()
+
+    def build_extension(self, extension):
+        # The levels share their C files: in one folder, the second object would replace the first.
+        single = copy.copy(self)
+        single.build_temp = os.path.join(self.build_temp, extension.name)
+        super(BuildKernels, single).build_extension(extension)
+
+    def openmp_flags(self):
+        """Compile and link flags for OpenMP, found by building a small program."""
+        candidates = [["/openmp"]] if MSVC else [["-fopenmp"], ["-Xpreprocessor", "-fopenmp"]]
+        program = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+        for flags in candidates:
+            link = [] if MSVC else (["-fopenmp"] if flags == ["-fopenmp"] else ["-lomp"])
+            with tempfile.TemporaryDirectory() as folder:
+                source = Path(folder, "probe.c")
+                source.write_text(program)
+                try:
+                    objects = self.compiler.compile([str(source)], output_dir=folder,
+                                                    extra_postargs=flags)
+                    self.compiler.link_executable(objects, str(Path(folder, "probe")),
+                                                  extra_postargs=link)
+                    return flags, link
+                except Exception:
+                    continue
+        return [], []
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildKernels})
