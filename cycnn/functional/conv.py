@@ -121,7 +121,7 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     threads = threads_for(geometry.work)
     n, c, h, w = x.shape
     dweight = empty(weight.shape, x.dtype)
-    dbias = empty(len(weight), x.dtype) if bias else None
+    dbias = empty((len(weight),), x.dtype) if bias else None
     dx = None
     dy = to_nhwc(dy)
     if n:

@@ -76,7 +76,7 @@ def linear_backward(dy, x, weight, bias=False, input_gradient=True):
     # Without images, every sum is empty.
     new = empty if dy.size else np.zeros
     dweight = new(weight.shape, x.dtype)
-    dbias = new(len(weight), x.dtype) if bias else None
+    dbias = new((len(weight),), x.dtype) if bias else None
     dx = new(x.shape, x.dtype) if input_gradient else None
     if dy.size:
         _WEIGHT_GRADIENT[x.dtype](dy, x, dweight, dbias, threads)
