@@ -8,7 +8,12 @@ import operator
 
 import numpy as np
 
+from ..kernels import layout
+
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+#: The types that kernels are built for.
+FLOATS = frozenset({_FLOAT32, _FLOAT64})
 
 # Beyond this a size cannot be right, and products of sizes would no longer fit the kernels'
 # 64-bit indices.
@@ -129,3 +134,27 @@ def size(dims, name):
         elements *= dim
     if elements > _LARGEST_ARRAY:
         raise ValueError(f"{name} is too large: an array of shape {tuple(dims)} cannot be held in memory")
+
+
+def image_size(value, name):
+    """`value` as a tuple of ints (N, C, H, W) that an array can have."""
+    if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 4:
+        raise ValueError(f"{name} must be (N, C, H, W), got {value!r}")
+    value = tuple(integer(dim, name, 0) for dim in value)
+    size(value, name)
+    return value
+
+
+def in_range(numbers, end, name, meaning):
+    """Raise unless all `numbers` (contiguous int64) are at least 0 and below `end`."""
+    if numbers.size:
+        numbers = numbers.reshape(-1)
+        position = layout.first_outside(numbers, end)
+        if position >= 0:
+            raise ValueError(f"{name} must be at least 0 and below {end} ({meaning}), "
+                             f"got {numbers[position]}")
+
+
+def by_dtype(kernel):
+    """{float32: ..., float64: ...}: the versions of a kernel that is written for both."""
+    return {_FLOAT32: kernel["float"], _FLOAT64: kernel["double"]}
