@@ -1,0 +1,145 @@
+"""Callbacks: what else happens while training. The progress bar is one."""
+
+import sys
+import time
+
+
+class FitState:
+    """Where training stands; every hook gets it.
+
+    Attributes
+    ----------
+    epochs, batches : int
+        Epochs in all, and batches in each.
+    epoch, batch : int
+        The current ones, counted from 0.
+    loss : float
+        The running mean of the training loss in this epoch.
+    accuracy : float or None
+        That of the accuracy; None where the loss knows no classes.
+    history : cycnn.History
+        The epochs that are complete.
+    stop : bool
+        Set it to True, and training ends after this batch; the epoch is not recorded unless it was
+        the epoch's last.
+    """
+
+    def __init__(self, epochs, batches, history):
+        self.epochs, self.batches, self.history = epochs, batches, history
+        self.epoch = self.batch = 0
+        self.loss, self.accuracy = float("nan"), None
+        self.stop = False
+
+
+class Callback:
+    """Override the hooks that you need; each gets the trainer and the :class:`FitState`.
+
+    Examples
+    --------
+    >>> class StopAt(Callback):
+    ...     def on_epoch_end(self, trainer, state):
+    ...         state.stop = state.history.val_accuracy[-1] > 0.99
+    """
+
+    def on_fit_begin(self, trainer, state):
+        """Before the first epoch."""
+
+    def on_epoch_begin(self, trainer, state):
+        """Before the first batch of an epoch."""
+
+    def on_batch_end(self, trainer, state):
+        """After the weights were updated."""
+
+    def on_epoch_end(self, trainer, state):
+        """After validation, when the epoch is in `state.history`."""
+
+    def on_fit_end(self, trainer, state):
+        """At the end, also after an error or Ctrl-C."""
+
+
+class ProgressBar(Callback):
+    """One tqdm bar an epoch, with the running loss and accuracy.
+
+    Parameters
+    ----------
+    tqdm : callable
+        The class of the bar, `tqdm.auto.tqdm`.
+    """
+
+    # Seconds between two updates of the numbers: formatting them for every batch would cost more
+    # than a small batch itself.
+    INTERVAL = 0.1
+
+    def __init__(self, tqdm):
+        self.tqdm = tqdm
+        self.bar = None
+
+    def on_epoch_begin(self, trainer, state):
+        self.bar = self.tqdm(total=state.batches, unit="batch",
+                             desc=f"epoch {state.epoch + 1}/{state.epochs}")
+        self.shown = time.perf_counter()
+
+    def on_batch_end(self, trainer, state):
+        self.bar.update(1)
+        now = time.perf_counter()
+        if now - self.shown > self.INTERVAL:
+            self.shown = now
+            self.bar.set_postfix_str(_running(state), refresh=False)
+
+    def on_epoch_end(self, trainer, state):
+        self.bar.set_postfix_str(_complete(state.history), refresh=True)
+        self.on_fit_end(trainer, state)
+
+    def on_fit_end(self, trainer, state):
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+class ProgressLines(Callback):
+    """One plain line an epoch, on the standard output."""
+
+    def on_epoch_end(self, trainer, state):
+        print(f"epoch {state.epoch + 1}/{state.epochs}: {_complete(state.history)}, "
+              f"{state.history.seconds[-1]:.1f} s", flush=True)
+
+
+def progress_callback(progress):
+    """The callbacks for the argument `progress` of `Trainer.fit`, as a list.
+
+    Parameters
+    ----------
+    progress : bool or None
+        True: a bar, which needs tqdm. False: nothing. None: a bar where tqdm is installed and
+        somebody can watch it (a terminal, a notebook), else a line an epoch.
+    """
+    if progress is not None and not isinstance(progress, bool):
+        raise TypeError(f"progress must be True, False or None, got {progress!r}")
+    if progress is False:
+        return []
+    watched = "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+    if progress is None and not watched:
+        return [ProgressLines()]
+    from ._extras import require
+    try:
+        return [ProgressBar(require("tqdm.auto", "progress", "a progress bar").tqdm)]
+    except ImportError:
+        if progress:
+            raise
+        return [ProgressLines()]
+
+
+def _running(state):
+    text = f"loss {state.loss:.4f}"
+    return text if state.accuracy is None else f"{text}, accuracy {state.accuracy:.4f}"
+
+
+def _complete(history):
+    """The numbers of the last epoch, such as "loss 0.1034, accuracy 0.9678, validation ..."."""
+    last = history.last()
+    parts = [f"loss {last['train_loss']:.4f}"]
+    for name, label in (("train_accuracy", "accuracy"), ("val_loss", "validation loss"),
+                        ("val_accuracy", "validation accuracy")):
+        if name in last:
+            parts.append(f"{label} {last[name]:.4f}")
+    return ", ".join(parts)

@@ -1,0 +1,8 @@
+"""How images enter a layer: channels last, so that every layer after it stays so without a copy."""
+
+from ..functional import _check, _format
+
+
+def channels_last(x, dtype=None):
+    """`x`, (N, C, H, W), with channels-last memory; `dtype` is what integers are converted to."""
+    return _format.channels_last(_check.floats(x, "x", 4, dtype))

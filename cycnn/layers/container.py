@@ -1,0 +1,69 @@
+"""Modules made of modules."""
+
+from .module import Module
+
+
+class Sequential(Module):
+    """One layer after another.
+
+    Parameters
+    ----------
+    *layers : Module
+        From the input to the output. Each remembers the input of its last call, so a layer can
+        stand in a network only once.
+
+    Examples
+    --------
+    >>> model = Sequential(Conv2d(1, 8, 3), ReLU(), MaxPool2d(2), Flatten(), Linear(72, 10))
+    >>> len(model), model[0]
+    (5, Conv2d(1, 8, kernel_size=(3, 3), stride=(1, 1)))
+    """
+
+    def __init__(self, *layers):
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Module):
+                hint = "; a list is given as Sequential(*layers)" if i == 0 and isinstance(
+                    layer, (list, tuple)) else ""
+                raise TypeError(f"layer {i} must be a Module, got {type(layer).__name__}{hint}")
+        self.layers = layers
+        seen = set()
+        for module in self.modules():
+            if id(module) in seen:
+                raise ValueError(f"{module!r} stands in the network twice: a layer remembers only "
+                                 "its last input, so make one for each place")
+            seen.add(id(module))
+        # The layers before the first that learns need no gradient, unless the caller wants that of
+        # the input.
+        self._first = next((i for i, layer in enumerate(layers) if any(layer.parameters())), 0)
+
+    def forward(self, x):
+        for i, layer in enumerate(self.layers):
+            try:
+                x = layer.forward(x)
+            except (ValueError, TypeError) as error:
+                error.add_note(f"in layer {i}, {layer!r}")
+                raise
+        return x
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        stop = 0 if input_gradient else self._first
+        for i in range(len(self.layers) - 1, stop - 1, -1):
+            dy = self.layers[i].backward(dy, input_gradient or i > stop, accumulate)
+        return dy
+
+    def named_children(self):
+        for i, layer in enumerate(self.layers):
+            yield str(i), layer
+
+    def gives_probabilities(self):
+        return len(self.layers) > 0 and self.layers[-1].gives_probabilities()
+
+    def __len__(self):
+        return len(self.layers)
+
+    def __iter__(self):
+        return iter(self.layers)
+
+    def __getitem__(self, index):
+        """A layer, or with a slice a Sequential of the same layers."""
+        return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]

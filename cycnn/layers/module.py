@@ -1,0 +1,310 @@
+"""What every layer is: a Module with Parameters."""
+
+import contextlib
+
+import numpy as np
+
+from .. import batches, functional
+
+
+class Parameter:
+    """A weight and its gradient.
+
+    Attributes
+    ----------
+    data : numpy.ndarray
+        The numbers, float32 or float64, in C order.
+    grad : numpy.ndarray or None
+        The gradient that the last `backward` wrote, of the same shape; None before the first.
+    """
+
+    def __init__(self, data):
+        self.data = np.ascontiguousarray(data)
+        if self.data.dtype not in (np.float32, np.float64):
+            raise TypeError(f"a Parameter must be float32 or float64, got {self.data.dtype}")
+        self.grad = None
+
+    def set_grad(self, grad, accumulate=False):
+        """Write the gradient, or add to it if `accumulate`."""
+        if accumulate and self.grad is not None:
+            self.grad += grad
+        else:
+            self.grad = grad
+
+    def __repr__(self):
+        return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
+
+
+class Module:
+    """A layer or a network: `forward` and, next to it, its `backward`.
+
+    A layer of your own needs these two. Parameters and modules are found among the attributes, and
+    named after them.
+
+    Attributes
+    ----------
+    training : bool
+        Whether `forward` remembers what `backward` needs; see :meth:`train` and :meth:`eval`.
+    normalization : cycnn.Normalization or None
+        What images are normalised by before they enter, where the network is used as a whole
+        (:meth:`predict`, :class:`cycnn.Trainer`); `forward` leaves its input as it is.
+    classes : list of str or None
+        The names of the classes.
+    input_shape : tuple (C, H, W) or None
+        The shape of the images it was trained on.
+
+    Examples
+    --------
+    >>> class Scale(Module):                                # y = weight * x, one weight a channel
+    ...     def __init__(self, channels):
+    ...         self.weight = Parameter(np.ones((channels, 1, 1), np.float32))
+    ...     def forward(self, x):
+    ...         self.remember(x)
+    ...         return x * self.weight.data
+    ...     def backward(self, dy, input_gradient=True, accumulate=False):
+    ...         x = self.recall()
+    ...         self.weight.set_grad((dy * x).sum(axis=(0, 2, 3))[:, None, None], accumulate)
+    ...         return dy * self.weight.data if input_gradient else None
+    ...     def config(self):                               # for cycnn.save
+    ...         return {"channels": len(self.weight.data)}
+    """
+
+    training = True
+    normalization = None
+    classes = None
+    input_shape = None
+    _memory = None
+
+    def forward(self, x):
+        """The output for a batch `x`."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        """From the gradient of the output to those of the parameters and of the input.
+
+        Parameters
+        ----------
+        dy : numpy.ndarray
+            The gradient of the last `forward`'s output, of that output's shape.
+        input_gradient : bool
+            Whether to compute the gradient of the input.
+        accumulate : bool
+            Add to each parameter's `grad` instead of writing it.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            The gradient of the input; None if not `input_gradient`.
+
+        Raises
+        ------
+        RuntimeError
+            If there was no `forward` in training mode before.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def __call__(self, x):
+        return self.forward(x)
+
+    def remember(self, value):
+        """Keep what `backward` will need; in evaluation mode nothing is kept."""
+        self._memory = value if self.training else None
+
+    def recall(self):
+        """What the last `forward` remembered."""
+        if self._memory is None:
+            if not self.training:
+                raise RuntimeError(f"{type(self).__name__} is in evaluation mode, which remembers "
+                                   "nothing for backward: call train() before forward")
+            raise RuntimeError(f"{type(self).__name__}.backward needs a forward before it")
+        return self._memory
+
+    # --- what is inside ---------------------------------------------------------------------
+
+    def named_children(self):
+        """Yield (name, module) for the modules among the attributes."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def modules(self):
+        """Yield this module and all modules inside it."""
+        yield self
+        for _, child in self.named_children():
+            yield from child.modules()
+
+    def named_parameters(self, prefix=""):
+        """Yield (name, Parameter), with PyTorch's names such as ``"0.weight"``."""
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield prefix + name, value
+        for name, child in self.named_children():
+            yield from child.named_parameters(f"{prefix}{name}.")
+
+    def parameters(self):
+        """Yield every Parameter once."""
+        seen = set()
+        for _, parameter in self.named_parameters():
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield parameter
+
+    def state_dict(self):
+        """The parameters' arrays by name: the arrays themselves, not copies."""
+        return {name: parameter.data for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state_dict, strict=True):
+        """Copy numbers into the parameters.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to array
+            As :meth:`state_dict` returns it, or PyTorch's of the same network. Numbers of another
+            floating-point type are converted.
+        strict : bool
+            Whether names that are missing or unexpected are an error.
+
+        Raises
+        ------
+        ValueError
+            If names are missing or unexpected, or shapes differ: all of them are listed, and
+            nothing has been changed.
+        """
+        parameters = dict(self.named_parameters())
+        arrays = {name: _as_array(value, name) for name, value in state_dict.items()
+                  if name in parameters}
+        problems = []
+        if strict:
+            problems += [f"missing {name}" for name in parameters if name not in state_dict]
+            problems += [f"unexpected {name}" for name in state_dict if name not in parameters]
+        problems += [f"{name} has shape {array.shape}, needed is {parameters[name].data.shape}"
+                     for name, array in arrays.items()
+                     if array.shape != parameters[name].data.shape]
+        if problems:
+            raise ValueError(f"state_dict does not fit this {type(self).__name__}: "
+                             + "; ".join(problems))
+        for name, array in arrays.items():
+            parameters[name].data[...] = array
+
+    # --- modes ------------------------------------------------------------------------------
+
+    def train(self, mode=True):
+        """Set training mode (or, with False, evaluation mode) in all modules; returns self."""
+        for module in self.modules():
+            module.training = bool(mode)
+            if not mode:
+                module._memory = None
+        return self
+
+    def eval(self):
+        """Set evaluation mode: `forward` remembers nothing; returns self."""
+        return self.train(False)
+
+    # --- use --------------------------------------------------------------------------------
+
+    def predict_proba(self, images, batch_size=256):
+        """The probability of each class for each image.
+
+        Parameters
+        ----------
+        images : array, (N, C, H, W)
+            In the units of the training images (pixels 0 to 255, say): they are normalised by
+            :attr:`normalization`.
+        batch_size : int
+            Images that are computed at a time.
+
+        Returns
+        -------
+        numpy.ndarray, (N, classes)
+            The softmax of the network's outputs.
+        """
+        images = batches.check_images(images)
+        dtype = dtype_of(self)
+        with evaluation_mode(self):
+            outputs = [self.forward(x) for x in
+                       batches.in_order(images, batch_size, self.normalization, dtype)]
+            if not outputs:
+                outputs = [self.forward(batches.empty(images.shape[1:], dtype))]
+        outputs = np.concatenate(outputs)
+        if outputs.ndim != 2:
+            raise ValueError("predicting classes needs a network whose output is (N, classes), "
+                             f"got {outputs.shape}")
+        return outputs if self.gives_probabilities() else functional.softmax(outputs, axis=1)
+
+    def predict(self, images, batch_size=256):
+        """The number of the most probable class for each image.
+
+        Parameters as for :meth:`predict_proba`.
+
+        Returns
+        -------
+        numpy.ndarray of int64, (N,)
+        """
+        return self.predict_proba(images, batch_size).argmax(axis=1)
+
+    def gives_probabilities(self):
+        """Whether the output is probabilities already (a Softmax at the end)."""
+        return False
+
+    def summary(self, input_shape=None):
+        """A table of the layers, their output shapes and numbers of parameters.
+
+        Parameters
+        ----------
+        input_shape : tuple (C, H, W), optional
+            The shape of one input; :attr:`input_shape` if not given.
+
+        Returns
+        -------
+        str
+        """
+        from .summary import summary
+        return summary(self, input_shape)
+
+    # --- description ------------------------------------------------------------------------
+
+    def config(self):
+        """The constructor's arguments, as JSON can hold them; :func:`cycnn.load` passes them."""
+        if type(self).__init__ is object.__init__:
+            return {}
+        raise NotImplementedError(f"{type(self).__name__} needs a method config() that returns its "
+                                  "constructor's arguments as a dict, so that it can be saved")
+
+    def extra_repr(self):
+        """What stands between the parentheses of `repr`."""
+        return ""
+
+    def __repr__(self):
+        children = [f"({name}): {child!r}" for name, child in self.named_children()]
+        if not children:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        body = "\n".join(children).replace("\n", "\n  ")
+        return f"{type(self).__name__}(\n  {body}\n)"
+
+
+def dtype_of(module):
+    """The floating-point type of a network's parameters, float32 if it has none."""
+    for parameter in module.parameters():
+        return parameter.data.dtype
+    return np.dtype(np.float32)
+
+
+@contextlib.contextmanager
+def evaluation_mode(module):
+    """Evaluation mode within a block; afterwards every module has the mode that it had."""
+    before = [(inner, inner.training) for inner in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for inner, training in before:
+            inner.training = training
+
+
+def _as_array(value, name):
+    if hasattr(value, "detach"):                # a PyTorch tensor
+        value = value.detach().cpu()
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be an array of numbers, got dtype {array.dtype}")
+    return array

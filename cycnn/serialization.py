@@ -1,0 +1,225 @@
+"""A whole model in one file: its weights as safetensors, all else as JSON in the file's metadata.
+
+Nothing in a file is run: it names layers, their arguments and numbers. The metadata has one entry,
+``"cycnn"``, a JSON object with ``version``, ``architecture``, ``normalization``, ``classes`` and
+``input_shape``. A layer is ``{"class": "ReLU", "config": {}}``, the arguments of its constructor; a
+Sequential is ``{"class": "Sequential", "layers": [...]}``.
+"""
+
+import json
+import os
+
+import numpy as np
+
+from . import layers as own_layers
+from ._extras import require
+from .layers import Conv2d, Linear, Module, Sequential
+from .normalization import Normalization
+
+_VERSION = 1
+_DTYPES = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64)}
+
+
+def save(model, path):
+    """Save a model: its layers, weights, normalization, class names and input shape.
+
+    The file is written under another name in the same folder and then renamed, so a model that was
+    there is whole until the new one is.
+
+    Parameters
+    ----------
+    model : cycnn.Module
+        Layers of your own need a method `config`.
+    path : str or path-like
+        Usually ending in ``.safetensors``.
+
+    Raises
+    ------
+    ImportError
+        If safetensors is not installed.
+    """
+    safetensors = require("safetensors.numpy", extra="save", purpose="saving a model")
+    if not isinstance(model, Module):
+        raise TypeError(f"model must be a Module, got {type(model).__name__}")
+    scale = model.normalization
+    content = {
+        "version": _VERSION,
+        "architecture": _describe(model),
+        "normalization": scale and {"mean": scale.mean.tolist(), "std": scale.std.tolist()},
+        "classes": model.classes,
+        "input_shape": model.input_shape,
+    }
+    try:
+        text = json.dumps(content, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"what config() returns, and the classes, must go into JSON: {error}"
+                        ) from error
+    _write(path, safetensors.save(model.state_dict(), {"cycnn": text}))
+
+
+def load(path, layers=None):
+    """Load a model that :func:`save` has written.
+
+    Parameters
+    ----------
+    path : str or path-like
+    layers : dict of str to class, optional
+        The layers in it that are not cycnn's, by the names of their classes.
+
+    Returns
+    -------
+    cycnn.Module
+        In evaluation mode: ready to predict. Training sets training mode by itself.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If it is no safetensors file or none of cycnn's, is cut short, names an unknown layer, or
+        has missing, unexpected or misshapen tensors. The message names the file.
+    ImportError
+        If safetensors is not installed.
+    """
+    path = os.fspath(path)
+    safetensors = require("safetensors", extra="save", purpose="loading a model")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"there is no model file {path}")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path} is a folder, not a model file")
+    try:
+        content, tensors = _read(path, safetensors)
+        model = _rebuild(content, tensors, {**_OWN_LAYERS, **(layers or {})})
+    except OSError:
+        raise
+    except RecursionError:
+        raise ValueError(f"{path}: layers are nested too deeply") from None
+    except Exception as error:
+        if isinstance(error, (ValueError, TypeError, safetensors.SafetensorError)):
+            raise ValueError(f"{path}: {error}") from error
+        raise
+    return model.eval()
+
+
+# --- writing -----------------------------------------------------------------------------------
+
+def _describe(module):
+    name = type(module).__name__
+    if type(module) is Sequential:
+        return {"class": name, "layers": [_describe(layer) for layer in module]}
+    return {"class": name, "config": module.config()}
+
+
+def _write(path, content):
+    target = os.path.realpath(path)             # through a symbolic link, not over it
+    temporary = f"{target}.{os.urandom(4).hex()}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        raise
+
+
+# --- reading -----------------------------------------------------------------------------------
+
+_OWN_LAYERS = {name: getattr(own_layers, name) for name in own_layers.__all__
+               if name not in ("Module", "Parameter")}
+
+
+def _read(path, safetensors):
+    """The metadata and the tensors of a file; ValueError or SafetensorError if it is none."""
+    try:
+        file = safetensors.safe_open(path, framework="numpy")
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"this is not a whole safetensors file ({error})") from error
+    with file:
+        text = (file.metadata() or {}).get("cycnn")
+        if text is None:
+            raise ValueError("this safetensors file was not written by cycnn.save; weights alone "
+                             "go into a model of yours by load_state_dict")
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"its description is not valid JSON ({error})") from error
+        tensors = {}
+        for name in file.keys():
+            kind = file.get_slice(name).get_dtype()
+            if kind not in _DTYPES:
+                raise ValueError(f"{name} must be F32 or F64, got {kind}")
+            tensors[name] = file.get_tensor(name)
+    return content, tensors
+
+
+class _NoValues:
+    """Stands in for a generator of initial weights, which the file's replace.
+
+    It gives no more numbers than the file holds, so that a description of enormous layers cannot
+    fill the memory.
+    """
+
+    def __init__(self, numbers):
+        self.left = numbers
+
+    def random(self, shape, dtype):
+        self.left -= np.prod(shape, dtype=object)
+        if self.left < 0:
+            raise ValueError("the layers need more numbers than the file holds")
+        return np.zeros(shape, dtype)
+
+
+def _rebuild(content, tensors, layers):
+    """The model that `content` describes, with the numbers of `tensors`."""
+    _expect(content, dict, "its description")
+    if content.get("version") != _VERSION:
+        raise ValueError(f"its version is {content.get('version')!r}, this cycnn reads "
+                         f"version {_VERSION}")
+    rng = _NoValues(sum(array.size for array in tensors.values()))
+    model = _build(content.get("architecture"), layers, rng)
+    for name, parameter in model.named_parameters():
+        if name in tensors and tensors[name].dtype != parameter.data.dtype:
+            raise ValueError(f"{name} must be {parameter.data.dtype}, got {tensors[name].dtype}")
+    model.load_state_dict(tensors)
+
+    scale, classes, shape = (content.get(key) for key in ("normalization", "classes",
+                                                          "input_shape"))
+    if scale is not None:
+        _expect(scale, dict, "normalization")
+        model.normalization = Normalization(scale.get("mean"), scale.get("std"))
+    if classes is not None:
+        for name in _expect(classes, list, "classes"):
+            _expect(name, str, "a class name")
+        model.classes = classes
+    if shape is not None:
+        for size in _expect(shape, list, "input_shape"):
+            _expect(size, int, "a size in input_shape")
+        model.input_shape = tuple(shape)
+    return model
+
+
+def _build(description, layers, rng):
+    """The layer, or the Sequential of layers, that a description stands for."""
+    _expect(description, dict, "a layer")
+    name = _expect(description.get("class"), str, "the class of a layer")
+    if name not in layers:
+        raise ValueError(f"the layer {name} is not one of cycnn's: give its class by "
+                         f"load(path, layers={{{name!r}: {name}}})")
+    if layers[name] is Sequential:
+        inner = _expect(description.get("layers"), list, "the layers of a Sequential")
+        return Sequential(*[_build(layer, layers, rng) for layer in inner])
+    config = _expect(description.get("config"), dict, f"the config of {name}")
+    if layers[name] in (Conv2d, Linear):
+        return layers[name](**config, rng=rng)
+    return layers[name](**config)
+
+
+def _expect(value, kind, name):
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be a JSON {_JSON_NAMES[kind]}, got {type(value).__name__}")
+    return value
+
+
+_JSON_NAMES = {dict: "object", list: "array", str: "string", int: "integer"}
