@@ -422,6 +422,9 @@ class TestFolder:
         assert train.images.strides[1] == 1
         assert (train.images[0] == colour.transpose(2, 0, 1)).all()
         assert (train.images[-1] == colour[:, :, 0]).all()
+        assert data.load(tmp_path, channels=1)[0].images.shape == (6, 1, 5, 4)
+        with pytest.raises(ValueError, match="channels must be 1 or 3, got 2"):
+            data.load(tmp_path, channels=2)
 
     def test_unequal_sizes_name_two_files_and_the_remedy(self, tmp_path):
         self.save(tmp_path / "a/1.png", np.zeros((4, 4)))
@@ -465,19 +468,19 @@ class TestFolder:
         exif = self.image.Exif()
         exif[0x0112] = 6                # taken with the camera turned by a quarter
         self.save(tmp_path / "a/turned.png", np.zeros((2, 5)), exif=exif)
-        assert data.read_picture(tmp_path / "a/turned.png").shape == (5, 2)
+        assert data.read_picture(tmp_path / "a/turned.png").shape == (1, 5, 2)
         self.save(tmp_path / "b/upright.png", np.zeros((5, 2)))
         assert data.load(tmp_path)[0].images.shape == (2, 1, 5, 2)
 
     def test_sixteen_bits_are_scaled(self, tmp_path):
         self.image.fromarray(np.array([[0, 256, 65535]], np.uint16)).save(tmp_path / "16.png")
-        assert data.read_picture(tmp_path / "16.png").tolist() == [[0, 1, 255]]
+        assert data.read_picture(tmp_path / "16.png").tolist() == [[[0, 1, 255]]]
 
     def test_channels_and_size_as_asked(self, tmp_path):
         self.save(tmp_path / "x.png", np.full((4, 4), 7))
-        assert data.read_picture(tmp_path / "x.png", channels=3).shape == (4, 4, 3)
+        assert data.read_picture(tmp_path / "x.png", channels=3).shape == (3, 4, 4)
         small = data.read_picture(tmp_path / "x.png", image_size=(2, 3))
-        assert small.shape == (2, 3) and (small == 7).all()
+        assert small.shape == (1, 2, 3) and (small == 7).all()
         with pytest.raises(FileNotFoundError):
             data.read_picture(tmp_path / "none.png")
 

@@ -19,7 +19,8 @@ __all__ = ["Dataset", "DataNotFoundError", "load", "load_digits", "load_folder",
 NAMES = ["digits", *SOURCES]
 
 
-def load(name_or_path, data_dir=None, image_size=None, test_fraction=0.2, download=True):
+def load(name_or_path, data_dir=None, image_size=None, test_fraction=0.2, channels=None,
+         download=True):
     """A data set as two: the images to train on and those held out to test with.
 
     Parameters
@@ -35,6 +36,8 @@ def load(name_or_path, data_dir=None, image_size=None, test_fraction=0.2, downlo
         Resize the pictures of a folder to this (height, width).
     test_fraction : float
         The share held out where the data set comes without a split.
+    channels : {1, 3}, optional
+        Read the pictures of a folder as grey or as colour; by default as they are.
     download : bool
         Whether MNIST and Fashion-MNIST may be downloaded where they are not found.
 
@@ -58,15 +61,15 @@ def load(name_or_path, data_dir=None, image_size=None, test_fraction=0.2, downlo
     Dataset(1437 images of 1x8x8 uint8, 10 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
     """
     path = Path(name_or_path)
-    if image_size is not None and not path.is_dir():
-        raise ValueError("image_size resizes the pictures of a folder; "
-                         f"{str(name_or_path)!r} is no folder")
+    if (image_size, channels) != (None, None) and not path.is_dir():
+        raise ValueError("image_size and channels are for a folder of pictures, which "
+                         f"{str(name_or_path)!r} is not")
     if name_or_path == "digits":
         return load_digits()
     if name_or_path in SOURCES:
         return load_source(name_or_path, data_dir, download)
     if path.is_dir():
-        return load_folder(path, image_size, test_fraction)
+        return load_folder(path, image_size, test_fraction, channels)
     known = f"the known ones are {', '.join(NAMES)}, a folder of pictures, and an .npz file"
     if path.is_file():
         if path.suffix.lower() != ".npz":

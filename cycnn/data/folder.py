@@ -16,7 +16,7 @@ _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION = 0x0112       # the EXIF tag; 5 to 8 are the quarter turns
 
 
-def load_folder(path, image_size=None, test_fraction=0.2):
+def load_folder(path, image_size=None, test_fraction=0.2, channels=None):
     """The pictures of a folder as (train, test).
 
     Parameters
@@ -29,11 +29,13 @@ def load_folder(path, image_size=None, test_fraction=0.2):
         Resize every picture to this (height, width); needed where they differ.
     test_fraction : float
         The share held out where there is no ``test`` folder.
+    channels : {1, 3}, optional
+        Read all as grey, or all as colour; by default as grey if every picture is.
 
     Returns
     -------
     train, test : Dataset
-        uint8, one channel if all pictures are grey, else three.
+        uint8.
 
     Raises
     ------
@@ -44,7 +46,7 @@ def load_folder(path, image_size=None, test_fraction=0.2):
     train, test = path / "train", path / "test"
     if not (train.is_dir() and test.is_dir()):
         classes = _classes(path)
-        whole = _read([_pictures(path, classes)], classes, image_size)[0]
+        whole = _read([_pictures(path, classes)], classes, image_size, channels)[0]
         return split(whole, test_fraction)
     classes = _classes(train)
     unknown = sorted(set(_subfolders(test)) - set(classes))
@@ -52,7 +54,7 @@ def load_folder(path, image_size=None, test_fraction=0.2):
         raise ValueError(f"{test}: the class {unknown[0]!r} is not in {train}")
     # A class without test pictures is no mistake; one without training pictures is.
     tested = _pictures(test, classes, every_class=False)
-    return tuple(_read([_pictures(train, classes), tested], classes, image_size))
+    return tuple(_read([_pictures(train, classes), tested], classes, image_size, channels))
 
 
 def read_picture(path, channels=None, image_size=None):
@@ -69,7 +71,7 @@ def read_picture(path, channels=None, image_size=None):
     Returns
     -------
     ndarray of uint8
-        ``(H, W)`` for one channel, ``(H, W, 3)`` for three.
+        ``(C, H, W)``, the channels last in memory.
 
     Raises
     ------
@@ -80,7 +82,8 @@ def read_picture(path, channels=None, image_size=None):
     """
     with _opened(path) as picture:
         channels = channels or (1 if picture.mode in _GREY_MODES else 3)
-        return _pixels(picture, channels, image_size)
+        pixels = _pixels(picture, channels, image_size)
+        return pixels[np.newaxis] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
 def _subfolders(folder):
@@ -113,14 +116,16 @@ def _pictures(folder, classes, every_class=True):
     return pictures
 
 
-def _read(parts, classes, image_size):
+def _read(parts, classes, image_size, channels):
     """A Dataset for each list of (file, label); all have the same size and channels."""
     if image_size is not None:
         image_size = _check.pair(image_size, "image_size", 1)
-    first, size, channels = None, image_size, 1
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1 or 3, got {channels!r}")
+    first, size, all_grey = None, image_size, True
     for file, _ in (picture for part in parts for picture in part):     # headers only
         found, grey = _header(file)
-        channels = channels if grey else 3
+        all_grey = all_grey and grey
         if image_size is None and first is not None and found != size:
             raise ValueError(
                 f"pictures must be of one size: {first} is {size[0]}x{size[1]} (height x width) "
@@ -128,6 +133,7 @@ def _read(parts, classes, image_size):
                 "them")
         if first is None:
             first, size = file, image_size or found
+    channels = channels or (1 if all_grey else 3)
     datasets = []
     for part in parts:
         shape = (len(part), *size) if channels == 1 else (len(part), *size, 3)
