@@ -129,3 +129,21 @@ def size(dims, name):
         elements *= dim
     if elements > _LARGEST_ARRAY:
         raise ValueError(f"{name} is too large: an array of shape {tuple(dims)} cannot be held in memory")
+
+
+def hashable(option, name):
+    """A list or array as a tuple, so that a function that remembers its results can take it."""
+    if type(option) is int:
+        return option
+    if isinstance(option, (list, np.ndarray)):
+        option = tuple(option)
+    try:
+        hash(option)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer or a pair of integers, got {option!r}") from None
+    return option
+
+
+def by_dtype(kernel):
+    """{dtype: the kernel compiled for it}; a look-up costs less than Cython's own dispatch."""
+    return {_FLOAT32: kernel["float"], _FLOAT64: kernel["double"]}

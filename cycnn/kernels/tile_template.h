@@ -99,6 +99,61 @@ static void TILE(depthwise_rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes,
     }
 }
 
+/* c[i, k] += the dot product of row i of a and row k of b, for rows that are contiguous in memory:
+ * a Linear layer's forward pass, whose two factors both run along the sum, needs no packing. The
+ * sums are vectors along the reduction, `rows` x `columns` of them; their lanes are added last. An
+ * edge of the matrix computes its last row or column twice rather than having loops of its own. */
+ALWAYS_INLINE void TILE(dots_loop)(const int rows, const int columns, const REAL *const *a,
+                                   const REAL *const *b, ptrdiff_t length, REAL *out)
+{
+    SIMD(v) sums[4][DOT_COLUMNS];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int k = 0; k < columns; k++) sums[i][k] = SIMD(_set1)(0);
+    ptrdiff_t j = 0;
+    for (; j + LANES <= length; j += LANES) {
+        SIMD(v) left[4];
+        UNROLL for (int i = 0; i < rows; i++) left[i] = SIMD(_load)(a[i] + j);
+        UNROLL for (int k = 0; k < columns; k++) {
+            SIMD(v) right = SIMD(_load)(b[k] + j);
+            UNROLL for (int i = 0; i < rows; i++)
+                sums[i][k] = SIMD(_fma)(left[i], right, sums[i][k]);
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int k = 0; k < columns; k++) {
+            REAL lanes[LANES], rest = 0;
+            SIMD(_store)(lanes, sums[i][k]);
+            for (int half = LANES / 2; half > 0; half /= 2)
+                for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+            for (ptrdiff_t l = j; l < length; l++) rest += a[i][l] * b[k][l];
+            out[i * columns + k] = lanes[0] + rest;
+        }
+}
+
+static void TILE(dots)(const REAL *a, ptrdiff_t a_row, ptrdiff_t n_rows, const REAL *b,
+                       ptrdiff_t b_row, ptrdiff_t n_columns, ptrdiff_t length, REAL *c,
+                       ptrdiff_t c_row)
+{
+    REAL out[4 * DOT_COLUMNS] = {0};
+    const REAL *left[4], *right[DOT_COLUMNS];
+    for (ptrdiff_t k = 0; k < n_columns; k += DOT_COLUMNS) {
+        for (ptrdiff_t v = 0; v < DOT_COLUMNS; v++)
+            right[v] = b + (k + v < n_columns ? k + v : n_columns - 1) * b_row;
+        for (ptrdiff_t i = 0; i < n_rows; i += DOT_ROWS) {
+            const int single = n_rows == 1;
+            for (ptrdiff_t u = 0; u < DOT_ROWS; u++)
+                left[u] = a + (i + u < n_rows ? i + u : n_rows - 1) * a_row;
+            if (single)
+                TILE(dots_loop)(1, DOT_COLUMNS, left, right, length, out);
+            else
+                TILE(dots_loop)(DOT_ROWS, DOT_COLUMNS, left, right, length, out);
+            for (ptrdiff_t u = 0; u < DOT_ROWS && i + u < n_rows; u++)
+                for (ptrdiff_t v = 0; v < DOT_COLUMNS && k + v < n_columns; v++)
+                    c[(i + u) * c_row + k + v] += out[u * DOT_COLUMNS + v];
+        }
+    }
+}
+
 #undef REAL
 #undef SIMD
 #undef LANES

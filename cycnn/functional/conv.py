@@ -1,0 +1,186 @@
+"""Convolution: `conv2d` and its gradients."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ..kernels import conv as kernel
+from ..kernels import conv_weight as weight_kernel
+from ..kernels.cpu import threads_for
+from . import _check
+from ._check import hashable
+from ._format import from_nhwc, is_channels_last, to_nhwc
+
+_FORWARD = _check.by_dtype(kernel.forward)
+_INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
+_WEIGHT_GRADIENT = _check.by_dtype(weight_kernel.weight_gradient)
+
+
+class Geometry(NamedTuple):
+    """What the shapes of a convolution come to, checked."""
+
+    out_shape: tuple        # of y: (N, K, OH, OW)
+    options: tuple          # stride, zeros above and left, dilation (each vertical, horizontal), groups
+    work: int               # multiply-adds of one pass
+
+
+def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    r"""Two-dimensional convolution (cross-correlation, as everywhere in this field).
+
+    .. math::
+        y[n, k, h, w] = bias[k] + \sum_{c, u, v} weight[k, c, u, v] \,
+            x[n, c, h s_h - p_h + u d_h, w s_w - p_w + v d_w]
+
+    where `x` counts as zero outside the image and `c` runs over the channels of k's group.
+
+    Parameters
+    ----------
+    x : array (N, C, H, W)
+        Images, float32 or float64, any strides. Integers and float16 are converted to float32.
+    weight : array (K, C / groups, kH, kW)
+        Of the same type as `x`.
+    bias : array (K,), optional
+    stride, dilation : int or pair of int
+        Vertical and horizontal, at least 1.
+    padding : int, pair of int, "same" or "valid"
+        Rows and columns of zeros on each side. "same" (stride 1 only) gives y the size of x; where
+        the zeros cannot be shared equally, the right and the lower side get the odd one. A zero of
+        the padding times an infinite weight is NaN.
+    groups : int
+        Splits the channels: group i of the outputs sees group i of the inputs alone.
+
+    Returns
+    -------
+    array (N, K, OH, OW)
+        ``OH = (H + 2 p_h - d_h (kH - 1) - 1) // s_h + 1``, likewise OW; of the type and memory
+        format (NCHW or channels last) of `x`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes, types or options do not fit together.
+    """
+    x = _check.floats(x, "x", 4)
+    weight = _check.floats(weight, "weight", 4, x.dtype)
+    geometry = _geometry(x.shape, weight.shape, hashable(stride, "stride"),
+                         hashable(padding, "padding"), hashable(dilation, "dilation"),
+                         hashable(groups, "groups"))
+    if bias is not None:
+        bias = np.ascontiguousarray(_check.floats(bias, "bias", 1, x.dtype))
+        _check.shape(bias, weight.shape[:1], "bias", "one number an output channel")
+    n, k, oh, ow = geometry.out_shape
+    y = np.empty((n, oh, ow, k), x.dtype)
+    if n:
+        _FORWARD[x.dtype](to_nhwc(x), np.ascontiguousarray(weight), bias, y, *geometry.options,
+                          threads_for(geometry.work))
+    return from_nhwc(y, is_channels_last(x))
+
+
+def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, groups=1,
+                    input_gradient=True):
+    r"""Gradients of :func:`conv2d`.
+
+    .. math::
+        dweight[k, c, u, v] = \sum_{n, h, w} dy[n, k, h, w] \,
+            x[n, c, h s_h - p_h + u d_h, w s_w - p_w + v d_w],
+        \qquad dbias[k] = \sum_{n, h, w} dy[n, k, h, w],
+
+    and dx gathers, for each pixel of x, dy times weight over all outputs that the pixel reached.
+
+    Parameters
+    ----------
+    dy : array (N, K, OH, OW)
+        The gradient of the loss with respect to the result of `conv2d`.
+    x, weight, stride, padding, dilation, groups
+        As they were given to `conv2d`.
+    bias : bool
+        Whether to compute the gradient of the bias.
+    input_gradient : bool
+        Whether to compute the gradient of `x`, which a network's first layer does not need.
+
+    Returns
+    -------
+    dx : array of the shape and memory format of x, or None
+    dweight : array of the shape of weight
+    dbias : array (K,), or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes, types or options do not fit together.
+    """
+    x = _check.floats(x, "x", 4)
+    weight = _check.floats(weight, "weight", 4, x.dtype)
+    dy = _check.floats(dy, "dy", 4, x.dtype)
+    geometry = _geometry(x.shape, weight.shape, hashable(stride, "stride"),
+                         hashable(padding, "padding"), hashable(dilation, "dilation"),
+                         hashable(groups, "groups"))
+    _check.shape(dy, geometry.out_shape, "dy", "that of conv2d's result")
+    threads = threads_for(geometry.work)
+    n, c, h, w = x.shape
+    dweight = np.empty(weight.shape, x.dtype)
+    dbias = np.empty(len(weight), x.dtype) if bias else None
+    dx = None
+    dy = to_nhwc(dy)
+    if n:
+        _WEIGHT_GRADIENT[x.dtype](to_nhwc(x), dy, dweight, dbias, *geometry.options, threads)
+    else:
+        dweight.fill(0)
+        if bias:
+            dbias.fill(0)
+    if input_gradient:
+        dx = np.empty((n, h, w, c), x.dtype)
+        if n:
+            _INPUT_GRADIENT[x.dtype](dy, np.ascontiguousarray(weight), dx, *geometry.options,
+                                     threads)
+        dx = from_nhwc(dx, is_channels_last(x))
+    return dx, dweight, dbias
+
+
+@lru_cache(maxsize=512, typed=True)
+def _geometry(x_shape, weight_shape, stride, padding, dilation, groups):
+    """Check shapes and options; the same ones come again at every step, so they are remembered."""
+    n, c, h, w = x_shape
+    k, c_group, kernel_h, kernel_w = weight_shape
+    groups = _check.integer(groups, "groups", 1)
+    if 0 in weight_shape:
+        raise ValueError(f"weight must have no empty dimension, got shape {weight_shape}")
+    if c == 0 or c % groups or c_group * groups != c:
+        raise ValueError(
+            f"weight of shape {weight_shape} with groups={groups} takes {c_group * groups} input "
+            f"channels, but x of shape {x_shape} has {c}; weight must have shape "
+            "(out_channels, in_channels / groups, kH, kW)")
+    if k % groups:
+        raise ValueError(f"groups must divide the {k} output channels of weight, got {groups}")
+    stride_h, stride_w = stride = _check.pair(stride, "stride", 1)
+    dilation_h, dilation_w = dilation = _check.pair(dilation, "dilation", 1)
+    top, bottom, left, right = _padding(padding, stride, dilation, weight_shape)
+    reach_h, reach_w = dilation_h * (kernel_h - 1) + 1, dilation_w * (kernel_w - 1) + 1
+    if h + top + bottom < reach_h or w + left + right < reach_w or h * w == 0:
+        raise ValueError(
+            f"kernel_size {kernel_h} x {kernel_w} with dilation {dilation} covers {reach_h} x "
+            f"{reach_w} pixels, more than x of {h} x {w} with padding {padding!r}: "
+            "the output would be empty")
+    out_h = (h + top + bottom - reach_h) // stride_h + 1
+    out_w = (w + left + right - reach_w) // stride_w + 1
+    _check.size((n, k, out_h, out_w), "the output of conv2d")
+    _check.size((c, (out_w - 1) * stride_w + reach_w, reach_h), "x with its padding")
+    return Geometry((n, k, out_h, out_w), (*stride, top, left, *dilation, groups),
+                    n * k * out_h * out_w * c_group * kernel_h * kernel_w)
+
+
+def _padding(padding, stride, dilation, weight_shape):
+    """Zeros above, below, left and right."""
+    if isinstance(padding, str):
+        if padding == "valid":
+            return 0, 0, 0, 0
+        if padding != "same":
+            raise ValueError(f'padding must be an integer, a pair, "same" or "valid", '
+                             f"got {padding!r}")
+        if stride != (1, 1):
+            raise ValueError(f'padding="same" needs stride 1, got stride {stride}')
+        total_h, total_w = (d * (size - 1) for d, size in zip(dilation, weight_shape[2:]))
+        return total_h // 2, total_h - total_h // 2, total_w // 2, total_w - total_w // 2
+    vertical, horizontal = _check.pair(padding, "padding", 0)
+    return vertical, vertical, horizontal, horizontal

@@ -1,0 +1,93 @@
+"""The linear layer's arithmetic: `linear` and its gradients."""
+
+import numpy as np
+
+from ..kernels import linear as kernel
+from ..kernels.cpu import threads_for
+from . import _check
+
+_FORWARD = _check.by_dtype(kernel.forward)
+_INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
+_WEIGHT_GRADIENT = _check.by_dtype(kernel.weight_gradient)
+
+
+def linear(x, weight, bias=None):
+    r"""An affine map of each row: :math:`y = x\,weight^T + bias`.
+
+    Parameters
+    ----------
+    x : array (N, in_features)
+        float32 or float64, any strides. Integers and float16 are converted to float32.
+    weight : array (out_features, in_features)
+        Of the same type as `x`.
+    bias : array (out_features,), optional
+
+    Returns
+    -------
+    array (N, out_features)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes or types do not fit together.
+    """
+    x, weight = _matrices(x, weight)
+    if bias is not None:
+        bias = np.ascontiguousarray(_check.floats(bias, "bias", 1, x.dtype))
+        _check.shape(bias, weight.shape[:1], "bias", "one number an output feature")
+    y = np.empty((len(x), len(weight)), x.dtype)
+    if y.size:
+        _FORWARD[x.dtype](x, weight, bias, y, threads_for(y.size * x.shape[1]))
+    return y
+
+
+def linear_backward(dy, x, weight, bias=False, input_gradient=True):
+    r"""Gradients of :func:`linear`.
+
+    .. math:: dx = dy\,weight, \qquad dweight = dy^T x, \qquad dbias[o] = \sum_n dy[n, o]
+
+    Parameters
+    ----------
+    dy : array (N, out_features)
+        The gradient of the loss with respect to the result of `linear`.
+    x, weight
+        As they were given to `linear`.
+    bias : bool
+        Whether to compute the gradient of the bias.
+    input_gradient : bool
+        Whether to compute the gradient of `x`.
+
+    Returns
+    -------
+    dx : array (N, in_features), or None
+    dweight : array (out_features, in_features)
+    dbias : array (out_features,), or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes or types do not fit together.
+    """
+    x, weight = _matrices(x, weight)
+    dy = np.ascontiguousarray(_check.floats(dy, "dy", 2, x.dtype))
+    _check.shape(dy, (len(x), len(weight)), "dy", "that of linear's result")
+    threads = threads_for(dy.size * x.shape[1])
+    # Without images, every sum is empty.
+    new = np.empty if dy.size else np.zeros
+    dweight = new(weight.shape, x.dtype)
+    dbias = new(len(weight), x.dtype) if bias else None
+    dx = new(x.shape, x.dtype) if input_gradient else None
+    if dy.size:
+        _WEIGHT_GRADIENT[x.dtype](dy, x, dweight, dbias, threads)
+        if input_gradient:
+            _INPUT_GRADIENT[x.dtype](dy, weight, dx, threads)
+    return dx, dweight, dbias
+
+
+def _matrices(x, weight):
+    x = np.ascontiguousarray(_check.floats(x, "x", 2))
+    weight = np.ascontiguousarray(_check.floats(weight, "weight", 2, x.dtype))
+    if weight.shape[1] != x.shape[1] or 0 in weight.shape:
+        raise ValueError(f"weight must have shape (out_features, {x.shape[1]}), no dimension empty, "
+                         f"for x of shape {x.shape}; got {weight.shape}")
+    return x, weight

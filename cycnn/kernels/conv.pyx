@@ -1,0 +1,368 @@
+"""Convolution and its input gradient: one sweep of the register tile over the images.
+
+Both passes compute, for every pixel of dst and every channel o of it,
+
+    dst[h, w, o]  =  bias[o]  +  sum over taps (u, v), channels i of
+                     src[row of (h, u), column of (w, v), i] * weight[o, i, u, v]
+
+Forward, dst is y and src is x. For the input gradient dst is dx, src is dy and the two channels of
+the weight change places; with stride s the pixels of dx fall into s * s phases that each meet a
+different subset of the taps, and each phase is a stride-1 convolution of dy (of nothing, where the
+stride is larger than the kernel: those pixels are zero).
+
+Images are (N, H, W, C) here. Padding is never tested for inside the loops: where a task's rows
+reach over the edge, the task copies them into a small buffer with the zeros around them. A task
+computes whole outputs, so the number of threads cannot change a bit.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.stdlib cimport free, malloc
+
+from .padded cimport BUFFER_BYTES, copy_padded
+from .tile cimport TILE_FROM_BIAS, TILE_FROM_ZERO, lanes_of, real, tile_rows, tile_sum
+
+
+# The dst rows (or columns) first_dst, first_dst + dst_step, ... and the taps that reach them.
+cdef struct Phase:
+    Py_ssize_t first_dst
+    Py_ssize_t first        # the grid row of first_dst; the next dst row is on the next grid row
+    Py_ssize_t count
+    Py_ssize_t n_taps
+    Py_ssize_t *taps        # rows of the kernel, in the order of
+    Py_ssize_t *offsets     # how many src rows below the grid row's origin they read
+
+# One direction, vertical or horizontal. Grid row i has its origin at src row i * src_step + origin.
+cdef struct Axis:
+    Py_ssize_t src_size
+    Py_ssize_t dst_size
+    Py_ssize_t src_step     # forward: the stride; backward: 1
+    Py_ssize_t dst_step     # forward: 1; backward: the stride
+    Py_ssize_t origin       # below 0 in the padding
+    Py_ssize_t extent       # the largest tap offset
+    Py_ssize_t first        # grid rows: first <= i < end
+    Py_ssize_t end
+    Py_ssize_t n_phases
+    Phase *phases
+
+# One vertical phase with one horizontal phase.
+cdef struct Plan:
+    Phase *rows
+    Phase *columns
+    tile_sum sum
+    Py_ssize_t packed       # where its weights begin in the packed weights
+    Py_ssize_t terms        # of one sum: taps times channels of a group
+
+cdef struct Sweep:
+    Axis rows
+    Axis columns
+    bint depthwise          # one channel a group on both sides: vectors run over the groups
+    bint direct             # no window reaches over the edge: no buffer
+    Py_ssize_t groups
+    Py_ssize_t src_channels
+    Py_ssize_t dst_channels
+    Py_ssize_t src_group    # channels of one group
+    Py_ssize_t dst_group
+    Py_ssize_t padded_group # dst_group in whole vectors
+    Py_ssize_t block        # dst channels that the tile computes at once
+    Py_ssize_t pixel        # numbers from one src pixel to the next, in the buffer
+    Py_ssize_t first_column
+    Py_ssize_t n_columns
+    Py_ssize_t row_length   # numbers from one src row to the next
+    Py_ssize_t kernel_width
+    Py_ssize_t weight_dst   # numbers from one dst channel to the next in weight
+    Py_ssize_t weight_src
+    Py_ssize_t weight_group
+    Py_ssize_t n_plans
+    Plan *plans
+
+
+def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const real[::1] bias,
+            real[:, :, :, ::1] y, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
+            Py_ssize_t left, Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups,
+            int threads):
+    """y = bias + x * weight. x (N, H, W, C), weight (K, C / groups, kH, kW), y (N, OH, OW, K).
+
+    `top` and `left` zeros stand before the image; bias may be None.
+    """
+    cdef Sweep s
+    cdef Phase phases[2]
+    cdef const real *start = NULL
+    cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
+    cdef Py_ssize_t *taps = <Py_ssize_t *>malloc(2 * (height + width) * sizeof(Py_ssize_t))
+    if not taps:
+        raise MemoryError("no memory for the taps of a convolution")
+    if bias is not None:
+        start = &bias[0]
+    try:
+        forward_axis(&s.rows, x.shape[1], y.shape[1], height, stride_h, top, dilation_h, phases,
+                     taps)
+        forward_axis(&s.columns, x.shape[2], y.shape[2], width, stride_w, left, dilation_w,
+                     phases + 1, taps + 2 * height)
+        s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
+        with nogil:
+            sweep(&s, &x[0, 0, 0, 0], &y[0, 0, 0, 0], &weight[0, 0, 0, 0], start, x.shape[0],
+                  x.shape[3], y.shape[3], groups, height, width, threads)
+    finally:
+        free(taps)
+
+
+def input_gradient(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
+                   real[:, :, :, ::1] dx, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
+                   Py_ssize_t left, Py_ssize_t dilation_h, Py_ssize_t dilation_w,
+                   Py_ssize_t groups, int threads):
+    """dx from dy and weight; shapes and the other arguments as for :func:`forward`."""
+    cdef Sweep s
+    cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
+    cdef Py_ssize_t phases_h = min(stride_h, dx.shape[1]), phases_w = min(stride_w, dx.shape[2])
+    cdef Phase *phases = <Phase *>malloc((phases_h + phases_w) * sizeof(Phase))
+    cdef Py_ssize_t *taps = <Py_ssize_t *>malloc(
+        2 * (phases_h * height + phases_w * width) * sizeof(Py_ssize_t))
+    try:
+        if not phases or not taps:
+            raise MemoryError("no memory for the taps of a convolution")
+        backward_axis(&s.rows, dy.shape[1], dx.shape[1], height, stride_h, top, dilation_h, phases,
+                      taps)
+        backward_axis(&s.columns, dy.shape[2], dx.shape[2], width, stride_w, left, dilation_w,
+                      phases + phases_h, taps + 2 * phases_h * height)
+        s.weight_dst, s.weight_src = height * width, weight.shape[1] * height * width
+        with nogil:
+            sweep(&s, &dy[0, 0, 0, 0], &dx[0, 0, 0, 0], &weight[0, 0, 0, 0], <const real *>NULL,
+                  dy.shape[0], dy.shape[3], dx.shape[3], groups, height, width, threads)
+    finally:
+        free(phases)
+        free(taps)
+
+
+cdef void forward_axis(Axis *axis, Py_ssize_t src_size, Py_ssize_t dst_size, Py_ssize_t kernel,
+                       Py_ssize_t stride, Py_ssize_t padding, Py_ssize_t dilation,
+                       Phase *phase, Py_ssize_t *taps) noexcept nogil:
+    """Row h of y meets, with tap u, row h * stride - padding + u * dilation of x."""
+    cdef Py_ssize_t u
+    axis.src_size, axis.dst_size = src_size, dst_size
+    axis.src_step, axis.dst_step = stride, 1
+    axis.origin, axis.extent = -padding, (kernel - 1) * dilation
+    axis.first, axis.end = 0, dst_size
+    axis.n_phases, axis.phases = 1, phase
+    phase.first_dst, phase.first, phase.count = 0, 0, dst_size
+    phase.n_taps, phase.taps, phase.offsets = kernel, taps, taps + kernel
+    for u in range(kernel):
+        phase.taps[u] = u
+        phase.offsets[u] = u * dilation
+
+
+cdef void backward_axis(Axis *axis, Py_ssize_t src_size, Py_ssize_t dst_size, Py_ssize_t kernel,
+                        Py_ssize_t stride, Py_ssize_t padding, Py_ssize_t dilation,
+                        Phase *phases, Py_ssize_t *taps) noexcept nogil:
+    """Row h of dx meets, with tap u, row (h + padding - u * dilation) / stride of dy, if whole.
+
+    The grid row of h is (h + padding) // stride.
+    """
+    cdef Py_ssize_t u, first, remainder
+    cdef Phase *phase
+    axis.src_size, axis.dst_size = src_size, dst_size
+    axis.src_step, axis.dst_step = 1, stride
+    axis.extent = (kernel - 1) * dilation // stride
+    axis.origin = -axis.extent
+    axis.first, axis.end = padding // stride, (dst_size - 1 + padding) // stride + 1
+    axis.n_phases, axis.phases = min(stride, dst_size), phases
+    for first in range(axis.n_phases):
+        phase = phases + first
+        phase.first_dst, phase.first = first, (first + padding) // stride
+        phase.count = (dst_size - first + stride - 1) // stride
+        phase.n_taps = 0
+        phase.taps = taps + 2 * first * kernel
+        phase.offsets = phase.taps + kernel
+        remainder = (first + padding) % stride
+        for u in range(kernel - 1, -1, -1):
+            if (u * dilation - remainder) % stride == 0:
+                phase.taps[phase.n_taps] = u
+                phase.offsets[phase.n_taps] = axis.extent - (u * dilation - remainder) // stride
+                phase.n_taps += 1
+
+
+cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const real *bias,
+               Py_ssize_t n, Py_ssize_t src_channels, Py_ssize_t dst_channels, Py_ssize_t groups,
+               Py_ssize_t kernel_height, Py_ssize_t kernel_width, int threads) except -1 nogil:
+    """Both passes: s holds the two axes and the strides of weight, the rest is found here."""
+    cdef Py_ssize_t task_rows = describe(s, src_channels, dst_channels, groups, kernel_width,
+                                         lanes_of(src), n, threads, sizeof(real))
+    cdef Py_ssize_t grid = s.rows.end - s.rows.first
+    cdef Py_ssize_t image_tasks = (grid + task_rows - 1) // task_rows
+    cdef Py_ssize_t buffer_size = 0 if s.direct else (
+        ((task_rows - 1) * s.rows.src_step + s.rows.extent + 1) * s.row_length)
+    cdef Py_ssize_t taps = kernel_height * kernel_width
+    cdef Py_ssize_t n_blocks = (s.dst_group + s.block - 1) // s.block
+
+    cdef real *packed = <real *>malloc(
+        s.groups * s.padded_group * (s.src_group * taps + 1) * sizeof(real))
+    cdef real *padded_bias = packed + s.groups * s.padded_group * s.src_group * taps
+    cdef real *buffers = <real *>malloc((buffer_size * threads + 1) * sizeof(real))
+    cdef Py_ssize_t *runs = <Py_ssize_t *>malloc((taps + 1) * sizeof(Py_ssize_t))
+    s.n_plans = s.rows.n_phases * s.columns.n_phases
+    s.plans = <Plan *>malloc(s.n_plans * sizeof(Plan))
+    cdef Py_ssize_t i
+    if packed and buffers and runs and s.plans:
+        make_plans(s, runs)
+        for i in prange(s.groups * n_blocks, num_threads=threads, schedule="static"):
+            pack_block(s, weight, bias, packed, padded_bias, i // n_blocks, i % n_blocks)
+        for i in prange(n * image_tasks, num_threads=threads, schedule="dynamic"):
+            sweep_rows(s, src, dst, packed, padded_bias if bias else NULL, i // image_tasks,
+                       s.rows.first + i % image_tasks * task_rows,
+                       min(s.rows.end, s.rows.first + (i % image_tasks + 1) * task_rows),
+                       buffers + threadid() * buffer_size)
+    cdef bint failed = not (packed and buffers and runs and s.plans)
+    free(packed)
+    free(buffers)
+    free(runs)
+    free(s.plans)
+    if failed:
+        with gil:
+            raise MemoryError("no memory for the working buffers of a convolution")
+    return 0
+
+
+cdef Py_ssize_t describe(Sweep *s, Py_ssize_t src_channels, Py_ssize_t dst_channels,
+                         Py_ssize_t groups, Py_ssize_t kernel_width, Py_ssize_t lanes,
+                         Py_ssize_t n, int threads, Py_ssize_t itemsize) noexcept nogil:
+    """Fill in how src, dst and weight are laid out; return how many grid rows a task has."""
+    s.depthwise = groups > 1 and groups == src_channels and groups == dst_channels
+    s.src_channels, s.dst_channels, s.kernel_width = src_channels, dst_channels, kernel_width
+    if s.depthwise:
+        # The channels take the place of one group's outputs, a vector of them at a time.
+        s.groups, s.src_group, s.dst_group, s.block = 1, 1, dst_channels, lanes
+        s.pixel = (src_channels + lanes - 1) // lanes * lanes
+        s.weight_group = 0
+        s.weight_dst = s.weight_src = min(s.weight_dst, s.weight_src)
+    else:
+        s.groups = groups
+        s.src_group, s.dst_group = src_channels // groups, dst_channels // groups
+        s.block, s.pixel = 2 * lanes, src_channels
+        s.weight_group = max(s.weight_dst * s.dst_group, s.weight_src * s.src_group)
+    s.padded_group = (s.dst_group + lanes - 1) // lanes * lanes
+
+    s.first_column = s.columns.first * s.columns.src_step + s.columns.origin
+    s.n_columns = ((s.columns.end - 1 - s.columns.first) * s.columns.src_step + s.columns.extent
+                   + 1)
+    s.direct = (s.pixel == src_channels and s.first_column >= 0
+                and s.first_column + s.n_columns <= s.columns.src_size
+                and s.rows.first * s.rows.src_step + s.rows.origin >= 0
+                and ((s.rows.end - 1) * s.rows.src_step + s.rows.origin + s.rows.extent
+                     < s.rows.src_size))
+    s.row_length = (s.columns.src_size if s.direct else s.n_columns) * s.pixel
+
+    cdef Py_ssize_t grid = s.rows.end - s.rows.first
+    cdef Py_ssize_t fitting = ((BUFFER_BYTES // (itemsize * s.row_length) - s.rows.extent - 1)
+                               // s.rows.src_step + 1)
+    cdef Py_ssize_t task_rows = min(max(fitting, 1), grid)
+    if threads > 1:
+        task_rows = min(task_rows, max(1, (n * grid + 2 * threads - 1) // (2 * threads)))
+    return task_rows
+
+
+cdef void make_plans(Sweep *s, Py_ssize_t *runs) noexcept nogil:
+    """The runs of the tile for every pair of phases, and where each one's weights are packed."""
+    cdef Py_ssize_t i, u, v, step, packed = 0
+    cdef Plan *plan
+    cdef Phase *rows
+    cdef Phase *columns
+    for i in range(s.n_plans):
+        plan = s.plans + i
+        rows = plan.rows = s.rows.phases + i // s.columns.n_phases
+        columns = plan.columns = s.columns.phases + i % s.columns.n_phases
+        plan.terms = rows.n_taps * columns.n_taps * s.src_group
+        plan.packed = packed
+        packed += s.groups * s.padded_group * plan.terms
+        plan.sum.a_row = s.columns.src_step * s.pixel
+        plan.sum.c_row = s.columns.dst_step * s.dst_channels
+        plan.sum.runs = runs
+        plan.sum.n_runs = rows.n_taps if columns.n_taps else 0
+        step = columns.offsets[1] - columns.offsets[0] if columns.n_taps > 1 else 1
+        if s.depthwise or (s.groups == 1 and step == 1):
+            # All taps of a kernel row are one run: evenly spaced pixels, or contiguous channels.
+            plan.sum.a_step = step * s.pixel if s.depthwise else 1
+            plan.sum.run_length = columns.n_taps * s.src_group
+            for u in range(plan.sum.n_runs):
+                runs[0] = rows.offsets[u] * s.row_length + columns.offsets[0] * s.pixel
+                runs += 1
+        else:
+            plan.sum.a_step, plan.sum.run_length = 1, s.src_group
+            plan.sum.n_runs *= columns.n_taps
+            for u in range(rows.n_taps):
+                for v in range(columns.n_taps):
+                    runs[0] = rows.offsets[u] * s.row_length + columns.offsets[v] * s.pixel
+                    runs += 1
+
+
+cdef void pack_block(const Sweep *s, const real *weight, const real *bias, real *packed,
+                     real *padded_bias, Py_ssize_t group, Py_ssize_t block) noexcept nogil:
+    """The weights of one block of dst channels, in the order in which the tile reads them.
+
+    packed[tap row, tap column, src channel, dst channel] for each plan, zeros beyond the group.
+    """
+    cdef Py_ssize_t first = block * s.block, i, u, v, c, k
+    cdef Py_ssize_t width = min(s.block, s.padded_group - first)
+    cdef Py_ssize_t count = min(width, s.dst_group - first)
+    cdef const real *tap
+    cdef real *to
+    cdef Plan *plan
+    weight += group * s.weight_group + first * s.weight_dst
+    for i in range(s.n_plans):
+        plan = s.plans + i
+        to = packed + plan.packed + (group * s.padded_group + first) * plan.terms
+        for u in range(plan.rows.n_taps):
+            for v in range(plan.columns.n_taps):
+                tap = weight + plan.rows.taps[u] * s.kernel_width + plan.columns.taps[v]
+                for c in range(s.src_group):
+                    for k in range(count):
+                        to[k] = tap[k * s.weight_dst]
+                    for k in range(count, width):
+                        to[k] = 0
+                    to += width
+                    tap += s.weight_src
+    if bias:
+        to = padded_bias + group * s.padded_group + first
+        for k in range(width):
+            to[k] = bias[group * s.dst_group + first + k] if k < count else 0
+
+
+cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *packed,
+                     const real *bias, Py_ssize_t image, Py_ssize_t begin, Py_ssize_t end,
+                     real *buffer) noexcept nogil:
+    """All pixels of one image whose grid rows are begin <= i < end."""
+    cdef Py_ssize_t i, t, group, block, first, count, row
+    cdef Py_ssize_t src_row = begin * s.rows.src_step + s.rows.origin
+    cdef Plan *plan
+    cdef tile_sum sum
+    cdef const real *base = src + image * s.rows.src_size * s.columns.src_size * s.src_channels
+    cdef const real *a
+    cdef const real *b
+    cdef real *c
+    if s.direct:
+        base += src_row * s.row_length + s.first_column * s.pixel
+    else:
+        copy_padded(base, s.rows.src_size, s.columns.src_size, s.src_channels, buffer, s.pixel,
+                    src_row, (end - 1 - begin) * s.rows.src_step + s.rows.extent + 1,
+                    s.first_column, s.n_columns)
+        base = buffer
+    dst += image * s.rows.dst_size * s.columns.dst_size * s.dst_channels
+
+    for i in range(s.n_plans):
+        plan = s.plans + i
+        sum = plan.sum
+        for group in range(s.groups):
+            for block in range((s.dst_group + s.block - 1) // s.block):
+                first = block * s.block
+                count = min(s.block, s.dst_group - first)
+                sum.b_step = min(s.block, s.padded_group - first)
+                a = base + ((plan.columns.first - s.columns.first) * sum.a_row
+                            + (first if s.depthwise else group * s.src_group))
+                b = packed + plan.packed + (group * s.padded_group + first) * plan.terms
+                c = dst + plan.columns.first_dst * s.dst_channels + group * s.dst_group + first
+                for t in range(max(0, begin - plan.rows.first),
+                               min(plan.rows.count, end - plan.rows.first)):
+                    row = plan.rows.first_dst + t * s.rows.dst_step
+                    tile_rows(&sum, plan.columns.count, <int>count,
+                              a + (plan.rows.first + t - begin) * s.rows.src_step * s.row_length,
+                              b, bias + (group * s.padded_group + first) if bias else NULL,
+                              c + row * s.columns.dst_size * s.dst_channels,
+                              TILE_FROM_BIAS if bias else TILE_FROM_ZERO, s.depthwise)

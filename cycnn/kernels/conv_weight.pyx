@@ -1,0 +1,262 @@
+"""The weight and bias gradients of a convolution.
+
+    dweight[k, c, u, v]  =  sum over images and pixels (h, w) of y of
+                            dy[h, w, k] * x[row of (h, u), column of (w, v), c]
+    dbias[k]             =  sum over images and pixels of dy[h, w, k]
+
+The same register tile as forward, turned round: its rows are the kW * C inputs under one kernel
+row, its columns output channels, and it sums over pixels.
+
+The rows of y of the whole batch are cut into chunks, whose number depends on the shape alone. Each
+chunk has sums of its own, which are added in the order of the chunks: the number of threads cannot
+change a bit.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.stdlib cimport free, malloc
+
+from .padded cimport BUFFER_BYTES, copy_padded
+from .tile cimport TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_rows, tile_sum
+
+cdef enum:
+    MOST_CHUNKS = 16
+    CHUNK_WORK = 4000000        # multiply-adds that are worth a chunk of their own
+    CHUNK_MEMORY = 4000000      # numbers that the sums of all chunks may take
+    PIECE_PIXELS = 256          # pixels of y that the tile sums over while dy stays in L1
+
+cdef struct Gradient:
+    Py_ssize_t height           # of x
+    Py_ssize_t width
+    Py_ssize_t out_height       # of y
+    Py_ssize_t out_width
+    Py_ssize_t kernel_height
+    Py_ssize_t kernel_width
+    Py_ssize_t stride_h
+    Py_ssize_t stride_w
+    Py_ssize_t dilation_h
+    Py_ssize_t dilation_w
+    Py_ssize_t top              # zeros before the first row of x
+    Py_ssize_t left
+    Py_ssize_t in_channels
+    Py_ssize_t out_channels
+    bint depthwise              # one channel a group on both sides: vectors run over the groups
+    bint direct                 # no window reaches over the edge: no buffer
+    Py_ssize_t groups
+    Py_ssize_t in_group
+    Py_ssize_t out_group
+    Py_ssize_t block            # output channels that the tile computes at once
+    Py_ssize_t padded_group     # out_group in whole vectors
+    Py_ssize_t pixel            # numbers from one pixel of x to the next, in the buffer
+    Py_ssize_t n_columns        # pixels of a buffered row
+    Py_ssize_t row_length       # numbers from one row of x to the next
+    Py_ssize_t image_rows       # rows of x under the rows of y, for one image
+    Py_ssize_t piece            # rows of y that are summed at once
+    Py_ssize_t terms            # rows of the sums: taps times in_group
+    Py_ssize_t size             # of the sums of one chunk: padded channels times (terms + 1)
+
+
+def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy,
+                    real[:, :, :, ::1] dweight, real[::1] dbias, Py_ssize_t stride_h,
+                    Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h,
+                    Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
+    """Fill dweight (K, C / groups, kH, kW), and dbias (K,) unless it is None.
+
+    x is (N, H, W, C), dy (N, OH, OW, K); the other arguments are those of conv.forward.
+    """
+    cdef Gradient g
+    g.height, g.width, g.in_channels = x.shape[1], x.shape[2], x.shape[3]
+    g.out_height, g.out_width, g.out_channels = dy.shape[1], dy.shape[2], dy.shape[3]
+    g.kernel_height, g.kernel_width = dweight.shape[2], dweight.shape[3]
+    g.stride_h, g.stride_w, g.dilation_h, g.dilation_w = stride_h, stride_w, dilation_h, dilation_w
+    g.top, g.left = top, left
+    with nogil:
+        run(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0],
+            NULL if dbias is None else &dbias[0], x.shape[0], groups, threads)
+
+
+cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *dbias, Py_ssize_t n,
+             Py_ssize_t groups, int threads) except -1 nogil:
+    describe(g, groups, lanes_of(x), sizeof(real))
+    cdef Py_ssize_t n_blocks = (g.out_group + g.block - 1) // g.block
+    cdef Py_ssize_t tasks = g.groups * n_blocks
+    cdef Py_ssize_t rows = n * g.out_height
+    cdef double work = (<double>rows * g.out_width * g.out_channels) * g.terms
+    cdef Py_ssize_t chunks = <Py_ssize_t>min(<double>min(rows, <Py_ssize_t>MOST_CHUNKS),
+                                             1 + work / CHUNK_WORK)
+    chunks = min(chunks, 1 + CHUNK_MEMORY // g.size)
+    # A piece may begin and end within an image; each image in it has `extent` more rows of x.
+    cdef Py_ssize_t extent = (g.kernel_height - 1) * g.dilation_h + 1
+    cdef Py_ssize_t images = g.piece // g.out_height + 2
+    cdef Py_ssize_t x_size = 0 if g.direct else (
+        (g.piece * g.stride_h + images * extent) * g.row_length)
+    cdef Py_ssize_t dy_size = g.piece * g.out_width * g.block
+
+    cdef real *sums = <real *>malloc(chunks * g.size * sizeof(real))
+    cdef real *buffers = <real *>malloc((x_size + dy_size) * threads * sizeof(real))
+    cdef Py_ssize_t *runs = <Py_ssize_t *>malloc(g.piece * threads * sizeof(Py_ssize_t))
+    cdef Py_ssize_t i
+    if sums and buffers and runs:
+        for i in prange(chunks * tasks, num_threads=threads, schedule="dynamic"):
+            sum_chunk(g, x, dy, sums + i // tasks * g.size, rows * (i // tasks) // chunks,
+                      rows * (i // tasks + 1) // chunks, i % tasks // n_blocks, i % n_blocks,
+                      dbias != NULL, buffers + threadid() * (x_size + dy_size),
+                      buffers + threadid() * (x_size + dy_size) + x_size,
+                      runs + threadid() * g.piece)
+        for i in prange(tasks, num_threads=threads, schedule="static"):
+            add_chunks(g, sums, chunks, dweight, dbias, i // n_blocks, i % n_blocks)
+    cdef bint failed = not (sums and buffers and runs)
+    free(sums)
+    free(buffers)
+    free(runs)
+    if failed:
+        with gil:
+            raise MemoryError("no memory for the working buffers of a convolution's gradient")
+    return 0
+
+
+cdef void describe(Gradient *g, Py_ssize_t groups, Py_ssize_t lanes,
+                   Py_ssize_t itemsize) noexcept nogil:
+    """Fill in how x, dy and the sums are laid out."""
+    g.depthwise = groups > 1 and groups == g.in_channels and groups == g.out_channels
+    if g.depthwise:
+        # The channels take the place of one group's outputs, a vector of them at a time.
+        g.groups, g.in_group, g.out_group, g.block = 1, 1, g.out_channels, lanes
+        g.pixel = (g.in_channels + lanes - 1) // lanes * lanes
+    else:
+        g.groups = groups
+        g.in_group, g.out_group = g.in_channels // groups, g.out_channels // groups
+        g.block, g.pixel = 2 * lanes, g.in_channels
+    g.padded_group = (g.out_group + lanes - 1) // lanes * lanes
+    g.terms = g.kernel_height * g.kernel_width * g.in_group
+    g.size = g.groups * g.padded_group * (g.terms + 1)
+
+    g.n_columns = ((g.out_width - 1) * g.stride_w + (g.kernel_width - 1) * g.dilation_w + 1)
+    g.image_rows = ((g.out_height - 1) * g.stride_h + (g.kernel_height - 1) * g.dilation_h + 1)
+    g.direct = (g.pixel == g.in_channels and g.left == 0 and g.top == 0
+                and g.n_columns <= g.width and g.image_rows <= g.height)
+    g.row_length = (g.width if g.direct else g.n_columns) * g.pixel
+    cdef Py_ssize_t fitting = BUFFER_BYTES // (itemsize * g.row_length * g.stride_h)
+    g.piece = max(1, min(<Py_ssize_t>PIECE_PIXELS // g.out_width, fitting))
+
+
+cdef void sum_chunk(const Gradient *g, const real *x, const real *dy, real *sums,
+                    Py_ssize_t begin, Py_ssize_t end, Py_ssize_t group, Py_ssize_t block,
+                    bint bias, real *x_buffer, real *dy_buffer, Py_ssize_t *runs) noexcept nogil:
+    """The sums of one block of output channels over the rows begin <= row < end of all images.
+
+    sums[tap row, tap column, input channel, output channel], then the bias's.
+    """
+    cdef Py_ssize_t first = block * g.block, row, piece_end
+    cdef Py_ssize_t count = min(g.block, g.out_group - first)
+    cdef Py_ssize_t width = min(g.block, g.padded_group - first)
+    cdef Py_ssize_t u, v, no_offset = 0
+    cdef int start = TILE_FROM_ZERO
+    cdef real one = 1
+    cdef const real *base
+    cdef const real *b
+    cdef const real *a
+    cdef real *c
+    cdef tile_sum sum
+    cdef tile_sum bias_sum
+    sums += (group * g.padded_group + first) * (g.terms + 1)
+    sum.c_row, sum.runs, sum.run_length = width, runs, g.out_width
+    sum.a_step = g.stride_w * g.pixel
+
+    row = begin
+    while row < end:
+        piece_end = min(end, row + g.piece)
+        base = gather_rows(g, x, x_buffer, row, piece_end, runs)
+        b = dy + row * g.out_width * g.out_channels + group * g.out_group + first
+        sum.b_step = g.out_channels
+        if count < width:
+            # The tile loads whole vectors: give the last ones their zeros.
+            pack_columns(b, dy_buffer, (piece_end - row) * g.out_width, g.out_channels, count,
+                         width)
+            b, sum.b_step = dy_buffer, width
+        sum.n_runs = piece_end - row
+        for u in range(g.kernel_height):
+            a = base + u * g.dilation_h * g.row_length
+            c = sums + u * g.kernel_width * g.in_group * width
+            if g.depthwise:
+                sum.a_row = g.dilation_w * g.pixel
+                tile_rows(&sum, g.kernel_width, <int>width, a + first, b, NULL, c, start, True)
+            elif g.groups == 1 and g.dilation_w == 1:
+                sum.a_row = 1
+                tile_rows(&sum, g.kernel_width * g.in_group, <int>width, a, b, NULL, c, start,
+                          False)
+            else:
+                sum.a_row = 1
+                for v in range(g.kernel_width):
+                    tile_rows(&sum, g.in_group, <int>width,
+                              a + v * g.dilation_w * g.pixel + group * g.in_group, b, NULL,
+                              c + v * g.in_group * width, start, False)
+        if bias:
+            bias_sum = sum
+            bias_sum.a_row = bias_sum.a_step = 0
+            bias_sum.runs, bias_sum.n_runs = &no_offset, 1
+            bias_sum.run_length = (piece_end - row) * g.out_width
+            tile_rows(&bias_sum, 1, <int>width, &one, b, NULL, sums + g.terms * width, start,
+                      False)
+        start = TILE_FROM_C
+        row = piece_end
+
+
+cdef const real *gather_rows(const Gradient *g, const real *x, real *buffer, Py_ssize_t row,
+                             Py_ssize_t end, Py_ssize_t *runs) noexcept nogil:
+    """Where the rows of x under the rows row <= r < end of y are: runs[r - row] from the result."""
+    cdef Py_ssize_t image = row // g.out_height, first = row % g.out_height, last, i, k
+    cdef Py_ssize_t n_rows, begin = 0
+    cdef const real *base = x + image * g.height * g.width * g.in_channels
+    if g.direct:
+        for i in range(end - row):
+            runs[i] = ((first + i) // g.out_height * g.height
+                       + (first + i) % g.out_height * g.stride_h) * g.row_length
+        return base
+    i = 0
+    while row + i < end:
+        last = min(g.out_height, first + end - row - i)
+        n_rows = (last - first - 1) * g.stride_h + (g.kernel_height - 1) * g.dilation_h + 1
+        copy_padded(base, g.height, g.width, g.in_channels, buffer + begin, g.pixel,
+                    first * g.stride_h - g.top, n_rows, -g.left, g.n_columns)
+        for k in range(last - first):
+            runs[i + k] = begin + k * g.stride_h * g.row_length
+        i += last - first
+        begin += n_rows * g.row_length
+        first = 0
+        base += g.height * g.width * g.in_channels
+    return buffer
+
+
+cdef void pack_columns(const real *dy, real *buffer, Py_ssize_t pixels, Py_ssize_t step,
+                       Py_ssize_t count, Py_ssize_t width) noexcept nogil:
+    cdef Py_ssize_t p, k
+    for p in range(pixels):
+        for k in range(count):
+            buffer[k] = dy[k]
+        for k in range(count, width):
+            buffer[k] = 0
+        buffer += width
+        dy += step
+
+
+cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dweight, real *dbias,
+                     Py_ssize_t group, Py_ssize_t block) noexcept nogil:
+    """Add the chunks' sums of one block of output channels, and put them where they belong."""
+    cdef Py_ssize_t first = block * g.block, chunk, i, k, tap, c
+    cdef Py_ssize_t count = min(g.block, g.out_group - first)
+    cdef Py_ssize_t width = min(g.block, g.padded_group - first)
+    cdef Py_ssize_t taps = g.kernel_height * g.kernel_width
+    cdef real *more
+    sums += (group * g.padded_group + first) * (g.terms + 1)
+    for chunk in range(1, chunks):
+        more = sums + chunk * g.size
+        for i in range((g.terms + (dbias != NULL)) * width):
+            sums[i] += more[i]
+    first += group * g.out_group
+    for k in range(count):
+        for c in range(g.in_group):
+            for tap in range(taps):
+                dweight[((first + k) * g.in_group + c) * taps + tap] = (
+                    sums[(tap * g.in_group + c) * width + k])
+        if dbias:
+            dbias[first + k] = sums[g.terms * width + k]
