@@ -1,12 +1,12 @@
 """Fixtures for every test file, and how hard hypothesis works."""
 
 import os
+from contextlib import contextmanager
 
 import hypothesis
 import numpy as np
 import pytest
 
-import cycnn
 from cycnn.kernels import cpu
 
 # Kernels run on a shared machine: how long one example takes says nothing. `brief` is for running
@@ -27,26 +27,34 @@ def dtype(request):
     return request.param
 
 
-@pytest.fixture
-def set_threads(monkeypatch):
-    """A function that makes every kernel use exactly that many threads, however small the work."""
-    before = cycnn.get_num_threads()
-    monkeypatch.setattr(cpu, "SERIAL_WORK", 1e-3)
+@contextmanager
+def _every_kernel_in_parallel():
+    """Yields a function that makes each kernel use exactly so many threads, however small its work.
+
+    Without it, the small arrays of the tests would all stay below the threshold of one thread.
+    """
+    before = cpu.get_num_threads()
 
     def use(number):
-        cycnn.set_num_threads(number)
-        assert cpu.threads_for(1) == cycnn.get_num_threads()
+        cpu.set_num_threads(number)
+        assert cpu.threads_for(1) == cpu.get_num_threads()
 
-    yield use
-    cycnn.set_num_threads(before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu, "SERIAL_WORK", 1e-3)
+        yield use
+    cpu.set_num_threads(before)
+
+
+@pytest.fixture
+def set_threads():
+    """A function that makes every kernel use exactly that many threads."""
+    with _every_kernel_in_parallel() as use:
+        yield use
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["1thread", "2threads"])
 def threads(request):
-    """The tests of a module that asks for this run twice, even their smallest work in parallel."""
-    with pytest.MonkeyPatch.context() as patch:
-        before = cycnn.get_num_threads()
-        patch.setattr(cpu, "SERIAL_WORK", 1e-3)
-        cycnn.set_num_threads(request.param)
+    """The tests of a module that asks for this run twice."""
+    with _every_kernel_in_parallel() as use:
+        use(request.param)
         yield request.param
-        cycnn.set_num_threads(before)

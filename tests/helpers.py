@@ -48,8 +48,8 @@ def channels_last(x):
 
 
 def sliced(x):
-    """Every second element, along every axis, of a larger array full of NaN."""
-    large = np.full([2 * n + 1 for n in x.shape], np.nan, x.dtype)
+    """Every second element, along every axis, of a larger array full of NaN or -1."""
+    large = np.full([2 * n + 1 for n in x.shape], np.nan if x.dtype.kind == "f" else -1, x.dtype)
     view = large[tuple(slice(1, None, 2) for _ in x.shape)]
     view[...] = x
     return view
@@ -94,9 +94,11 @@ def byte_swapped(x):
     return x.astype(x.dtype.newbyteorder())
 
 
-LAYOUTS = {function.__name__: function for function in (
-    channels_last, sliced, reversed_axes, reversed_channels_last, transposed, np.asfortranarray,
-    read_only, memory_mapped, misaligned, byte_swapped)}
+# These need more than one axis.
+MATRIX_LAYOUTS = {function.__name__: function for function in (
+    channels_last, reversed_channels_last, transposed, np.asfortranarray)}
+LAYOUTS = MATRIX_LAYOUTS | {function.__name__: function for function in (
+    sliced, reversed_axes, read_only, memory_mapped, misaligned, byte_swapped)}
 
 
 # --- other processes -----------------------------------------------------------------------
@@ -104,9 +106,11 @@ LAYOUTS = {function.__name__: function for function in (
 def run_python(*arguments, timeout=60, **environment):
     """Run this Python with `environment` added; returns the finished process, output captured.
 
-    It sees this folder's modules and, as the tests do, cycnn as installed.
+    It runs in this folder and, as the tests do, imports its modules, and cycnn as installed.
     """
-    paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=timeout,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment})
+    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)
+             if path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *paths]),
+                   **environment}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=TESTS,
+                          timeout=timeout, env=environment)

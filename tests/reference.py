@@ -208,7 +208,8 @@ def tanh_backward(dy, y):
 
 
 def sigmoid(x):
-    return 0.5 * (1 + np.tanh(x.astype(np.float64) / 2))        # no exp that could overflow
+    e = np.exp(-np.abs(x.astype(np.float64)))               # never overflows
+    return np.where(x > 0, 1, e) / (1 + e)
 
 
 def sigmoid_backward(dy, y):
