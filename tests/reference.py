@@ -76,7 +76,7 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
 
 
 def pooled_size(size, kernel, stride, padding, dilation=1, ceil_mode=False):
-    """PyTorch's rule: with ceil_mode the last window must still begin in the input or left of it."""
+    """PyTorch's rule: with ceil_mode, the last window must still begin in the input or before."""
     room = size + 2 * padding - dilation * (kernel - 1) - 1
     out = (-(-room // stride) if ceil_mode else room // stride) + 1
     if ceil_mode and (out - 1) * stride >= size + padding:

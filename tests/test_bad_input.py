@@ -266,7 +266,7 @@ for size in ((2, 4, 6, 5), (3, 4, 6, 6), (2, 4, 36), (2, -4, -6, 6), (2, 4, HUGE
 
 @pytest.fixture(scope="module")
 def survived():
-    """All the calls once in a process of their own: a crash fails the tests instead of ending them."""
+    """All the calls once in another process: a crash fails the tests instead of ending them."""
     done = run_python("-c", "import test_bad_input; test_bad_input.call_all()", timeout=120)
     assert done.returncode == 0, (f"the interpreter ended with {done.returncode} in the case "
                                   f"{done.stdout.splitlines()[-1:]}\n{done.stderr[-2000:]}")

@@ -69,7 +69,7 @@ def test_supported_levels(best):
     (level, word, bit) for level, bits in cpu.LEVEL_BITS.items() for word, mask in bits.items()
     for bit in range(32) if mask >> bit & 1])
 def test_one_missing_feature_rules_a_level_out(level, word, bit):
-    """AVX2 without BMI2, say, as some emulators have; or registers that the system does not save."""
+    """AVX2 without BMI2, as some emulators have; or registers that the system does not save."""
     words = processor("avx512")
     words[word] &= ~(1 << bit)
     assert level not in cpu.supported_levels(words)

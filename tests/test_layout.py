@@ -1,4 +1,4 @@
-"""Arrays in any memory layout: the same numbers, the same bits; the format comes out as it came in."""
+"""Arrays in any memory layout: the same bits come out, in the format that went in."""
 
 import tracemalloc
 
@@ -7,7 +7,8 @@ import pytest
 
 from calls import CALLS, as_tuple, assert_identical
 from cycnn import functional as F
-from helpers import LAYOUTS, MATRIX_LAYOUTS, channels_last, misaligned, normal, reversed_axes, sliced
+from helpers import (LAYOUTS, MATRIX_LAYOUTS, channels_last, misaligned, normal, reversed_axes,
+                     sliced)
 
 calls = pytest.mark.parametrize("name", CALLS)
 

@@ -13,8 +13,9 @@ from strategies import dtypes, seeds
 pytestmark = pytest.mark.usefixtures("threads")
 
 
-@given(length=st.sampled_from([0, 1, 7, 16, 33, 16384, 16385, 40000]), momentum=st.sampled_from([0, 0.9]),
-       weight_decay=st.sampled_from([0, 0.1]), nesterov=st.booleans(), dtype=dtypes, seed=seeds)
+@given(length=st.sampled_from([0, 1, 7, 16, 33, 16384, 16385, 40000]),
+       momentum=st.sampled_from([0, 0.9]), weight_decay=st.sampled_from([0, 0.1]),
+       nesterov=st.booleans(), dtype=dtypes, seed=seeds)
 def test_sgd_step(length, momentum, weight_decay, nesterov, dtype, seed):
     rng = np.random.default_rng(seed)
     nesterov = nesterov and momentum > 0
