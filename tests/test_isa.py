@@ -30,7 +30,7 @@ def test_kernels(level):
               "from cycnn import kernels\n"
               f"assert kernels.isa == {level!r}\n"
               "sys.exit(pytest.main(sys.argv[1:]))")
-    done = run_python("-c", script, *[str(TESTS / name) for name in KERNEL_TESTS], "-x", "-q",
+    done = run_python("-c", script, *[str(TESTS / name) for name in KERNEL_TESTS], "-x",
                       "-p", "no:cacheprovider", "--hypothesis-profile=brief",
                       CYCNN_ISA=level, timeout=300)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
