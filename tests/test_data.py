@@ -422,7 +422,8 @@ class TestFolder:
         assert train.images.strides[1] == 1
         assert (train.images[0] == colour.transpose(2, 0, 1)).all()
         assert (train.images[-1] == colour[:, :, 0]).all()
-        assert data.load(tmp_path, channels=1)[0].images.shape == (6, 1, 5, 4)
+        train, _ = data.load(tmp_path, test_fraction=0.1, channels=1)
+        assert train.images.shape == (6, 1, 5, 4)
         with pytest.raises(ValueError, match="channels must be 1 or 3, got 2"):
             data.load(tmp_path, channels=2)
 
