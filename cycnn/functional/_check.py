@@ -8,7 +8,12 @@ import operator
 
 import numpy as np
 
+from ..kernels import layout
+
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+#: The types that kernels are built for.
+FLOATS = frozenset({_FLOAT32, _FLOAT64})
 
 # Beyond this a size cannot be right, and products of sizes would no longer fit the kernels'
 # 64-bit indices.
@@ -142,6 +147,25 @@ def hashable(option, name):
     except TypeError:
         raise TypeError(f"{name} must be an integer or a pair of integers, got {option!r}") from None
     return option
+
+
+def image_size(value, name):
+    """`value` as a tuple of ints (N, C, H, W) that an array can have."""
+    if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 4:
+        raise ValueError(f"{name} must be (N, C, H, W), got {value!r}")
+    value = tuple(integer(dim, name, 0) for dim in value)
+    size(value, name)
+    return value
+
+
+def in_range(numbers, end, name, meaning):
+    """Raise unless all `numbers` (contiguous int64) are at least 0 and below `end`."""
+    if numbers.size:
+        numbers = numbers.reshape(-1)
+        position = layout.first_outside(numbers, end)
+        if position >= 0:
+            raise ValueError(f"{name} must be at least 0 and below {end} ({meaning}), "
+                             f"got {numbers[position]}")
 
 
 def by_dtype(kernel):

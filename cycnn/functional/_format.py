@@ -7,6 +7,9 @@ any other is copied once; the result goes back in the format that the input had.
 
 import numpy as np
 
+from ..kernels import cpu, layout
+from . import _check
+
 
 def is_channels_last(x):
     """Whether the memory of `x`, (N, C, H, W), runs N, H, W, C rather than N, C, H, W.
@@ -22,7 +25,23 @@ def is_channels_last(x):
 def to_nhwc(x):
     """(N, C, H, W) in any strides -> (N, H, W, C) in C order; a view where the memory allows."""
     view = x.transpose(0, 2, 3, 1)
-    return view if view.flags.c_contiguous else np.ascontiguousarray(view)
+    if view.flags.c_contiguous:
+        return view
+    if x.flags.c_contiguous and x.dtype in _TRANSPOSE:
+        n, c, h, w = x.shape
+        return _transpose(x.reshape(n, c, h * w)).reshape(n, h, w, c)
+    return np.ascontiguousarray(view)
+
+
+def to_nchw(x):
+    """(N, C, H, W) in any strides -> the same in C order; a view where the memory allows."""
+    if x.flags.c_contiguous:
+        return x
+    view = x.transpose(0, 2, 3, 1)
+    if view.flags.c_contiguous and x.dtype in _TRANSPOSE:
+        n, c, h, w = x.shape
+        return _transpose(view.reshape(n, h * w, c)).reshape(n, c, h, w)
+    return np.ascontiguousarray(x)
 
 
 def from_nhwc(y, channels_last):
@@ -31,10 +50,21 @@ def from_nhwc(y, channels_last):
     if channels_last:
         return view
     n, h, w, c = y.shape
-    return y.reshape(n, c, h, w) if c == 1 or h * w == 1 else np.ascontiguousarray(view)
+    return y.reshape(n, c, h, w) if c == 1 or h * w == 1 else to_nchw(view)
 
 
 def channels_last(x):
     """`x`, (N, C, H, W), with channels-last memory: itself, a view, or a copy."""
     return x if is_channels_last(x) and x.transpose(0, 2, 3, 1).flags.c_contiguous else (
         to_nhwc(x).transpose(0, 3, 1, 2))
+
+
+_TRANSPOSE = _check.by_dtype(layout.transpose)
+
+
+def _transpose(x):
+    """(N, i, j) in C order -> (N, j, i) in C order."""
+    y = np.empty((x.shape[0], x.shape[2], x.shape[1]), x.dtype)
+    if x.size:
+        _TRANSPOSE[x.dtype](x, y, cpu.threads_for(x.size * 8))
+    return y

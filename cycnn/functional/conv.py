@@ -11,6 +11,7 @@ from ..kernels.cpu import threads_for
 from . import _check
 from ._check import hashable
 from ._format import from_nhwc, is_channels_last, to_nhwc
+from ._memory import empty
 
 _FORWARD = _check.by_dtype(kernel.forward)
 _INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
@@ -70,7 +71,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
         bias = np.ascontiguousarray(_check.floats(bias, "bias", 1, x.dtype))
         _check.shape(bias, weight.shape[:1], "bias", "one number an output channel")
     n, k, oh, ow = geometry.out_shape
-    y = np.empty((n, oh, ow, k), x.dtype)
+    y = empty((n, oh, ow, k), x.dtype)
     if n:
         _FORWARD[x.dtype](to_nhwc(x), np.ascontiguousarray(weight), bias, y, *geometry.options,
                           threads_for(geometry.work))
@@ -119,8 +120,8 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     _check.shape(dy, geometry.out_shape, "dy", "that of conv2d's result")
     threads = threads_for(geometry.work)
     n, c, h, w = x.shape
-    dweight = np.empty(weight.shape, x.dtype)
-    dbias = np.empty(len(weight), x.dtype) if bias else None
+    dweight = empty(weight.shape, x.dtype)
+    dbias = empty((len(weight),), x.dtype) if bias else None
     dx = None
     dy = to_nhwc(dy)
     if n:
@@ -130,7 +131,7 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
         if bias:
             dbias.fill(0)
     if input_gradient:
-        dx = np.empty((n, h, w, c), x.dtype)
+        dx = empty((n, h, w, c), x.dtype)
         if n:
             _INPUT_GRADIENT[x.dtype](dy, np.ascontiguousarray(weight), dx, *geometry.options,
                                      threads)

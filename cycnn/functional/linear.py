@@ -5,6 +5,7 @@ import numpy as np
 from ..kernels import linear as kernel
 from ..kernels.cpu import threads_for
 from . import _check
+from ._memory import empty
 
 _FORWARD = _check.by_dtype(kernel.forward)
 _INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
@@ -35,7 +36,7 @@ def linear(x, weight, bias=None):
     if bias is not None:
         bias = np.ascontiguousarray(_check.floats(bias, "bias", 1, x.dtype))
         _check.shape(bias, weight.shape[:1], "bias", "one number an output feature")
-    y = np.empty((len(x), len(weight)), x.dtype)
+    y = empty((len(x), len(weight)), x.dtype)
     if y.size:
         _FORWARD[x.dtype](x, weight, bias, y, threads_for(y.size * x.shape[1]))
     return y
@@ -73,9 +74,9 @@ def linear_backward(dy, x, weight, bias=False, input_gradient=True):
     _check.shape(dy, (len(x), len(weight)), "dy", "that of linear's result")
     threads = threads_for(dy.size * x.shape[1])
     # Without images, every sum is empty.
-    new = np.empty if dy.size else np.zeros
+    new = empty if dy.size else np.zeros
     dweight = new(weight.shape, x.dtype)
-    dbias = new(len(weight), x.dtype) if bias else None
+    dbias = new((len(weight),), x.dtype) if bias else None
     dx = new(x.shape, x.dtype) if input_gradient else None
     if dy.size:
         _WEIGHT_GRADIENT[x.dtype](dy, x, dweight, dbias, threads)

@@ -18,7 +18,7 @@ computes whole outputs, so the number of threads cannot change a bit.
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free, malloc
 
-from .padded cimport BUFFER_BYTES, copy_padded
+from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
 from .tile cimport TILE_FROM_BIAS, TILE_FROM_ZERO, lanes_of, real, tile_rows, tile_sum
 
 
@@ -188,36 +188,38 @@ cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const r
                                          lanes_of(src), n, threads, sizeof(real))
     cdef Py_ssize_t grid = s.rows.end - s.rows.first
     cdef Py_ssize_t image_tasks = (grid + task_rows - 1) // task_rows
-    cdef Py_ssize_t buffer_size = 0 if s.direct else (
-        ((task_rows - 1) * s.rows.src_step + s.rows.extent + 1) * s.row_length)
     cdef Py_ssize_t taps = kernel_height * kernel_width
-    cdef Py_ssize_t n_blocks = (s.dst_group + s.block - 1) // s.block
-
-    cdef real *packed = <real *>malloc(
-        s.groups * s.padded_group * (s.src_group * taps + 1) * sizeof(real))
-    cdef real *padded_bias = packed + s.groups * s.padded_group * s.src_group * taps
-    cdef real *buffers = <real *>malloc((buffer_size * threads + 1) * sizeof(real))
-    cdef Py_ssize_t *runs = <Py_ssize_t *>malloc((taps + 1) * sizeof(Py_ssize_t))
+    cdef Py_ssize_t n_blocks = (s.dst_group + s.block - 1) // s.block, i
     s.n_plans = s.rows.n_phases * s.columns.n_phases
-    s.plans = <Plan *>malloc(s.n_plans * sizeof(Plan))
-    cdef Py_ssize_t i
-    if packed and buffers and runs and s.plans:
-        make_plans(s, runs)
-        for i in prange(s.groups * n_blocks, num_threads=threads, schedule="static"):
-            pack_block(s, weight, bias, packed, padded_bias, i // n_blocks, i % n_blocks)
-        for i in prange(n * image_tasks, num_threads=threads, schedule="dynamic"):
-            sweep_rows(s, src, dst, packed, padded_bias if bias else NULL, i // image_tasks,
-                       s.rows.first + i % image_tasks * task_rows,
-                       min(s.rows.end, s.rows.first + (i % image_tasks + 1) * task_rows),
-                       buffers + threadid() * buffer_size)
-    cdef bint failed = not (packed and buffers and runs and s.plans)
-    free(packed)
-    free(buffers)
-    free(runs)
-    free(s.plans)
-    if failed:
+
+    # One block of memory: packed weights, bias, a buffer for every thread, runs, plans.
+    cdef size_t packed_size = whole_lines(
+        s.groups * s.padded_group * s.src_group * taps * sizeof(real))
+    cdef size_t bias_size = whole_lines(s.groups * s.padded_group * sizeof(real))
+    cdef size_t buffer_size = 0 if s.direct else whole_lines(
+        ((task_rows - 1) * s.rows.src_step + s.rows.extent + 1) * s.row_length * sizeof(real))
+    cdef size_t runs_size = whole_lines(taps * sizeof(Py_ssize_t))
+    cdef void *block
+    cdef char *memory = allocate(packed_size + bias_size + buffer_size * threads + runs_size
+                                 + s.n_plans * sizeof(Plan), &block)
+    if not memory:
         with gil:
             raise MemoryError("no memory for the working buffers of a convolution")
+    cdef real *packed = <real *>memory
+    cdef real *padded_bias = <real *>(memory + packed_size)
+    cdef char *buffers = memory + packed_size + bias_size
+    cdef Py_ssize_t *runs = <Py_ssize_t *>(buffers + buffer_size * threads)
+    s.plans = <Plan *>(buffers + buffer_size * threads + runs_size)
+
+    make_plans(s, runs)
+    for i in prange(s.groups * n_blocks, num_threads=threads, schedule="static"):
+        pack_block(s, weight, bias, packed, padded_bias, i // n_blocks, i % n_blocks)
+    for i in prange(n * image_tasks, num_threads=threads, schedule="dynamic"):
+        sweep_rows(s, src, dst, packed, padded_bias if bias else NULL, i // image_tasks,
+                   s.rows.first + i % image_tasks * task_rows,
+                   min(s.rows.end, s.rows.first + (i % image_tasks + 1) * task_rows),
+                   <real *>(buffers + threadid() * buffer_size))
+    free(block)
     return 0
 
 

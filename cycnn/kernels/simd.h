@@ -20,6 +20,13 @@
   #endif
 #endif
 
+/* Makes the compiler forget that these pointers are a fixed distance apart. */
+#if defined(_MSC_VER) && !defined(__clang__)
+  #define KEEP_APART(p, q, r) (void)0
+#else
+  #define KEEP_APART(p, q, r) __asm__("" : "+r"(p), "+r"(q), "+r"(r))
+#endif
+
 /* Writes the operations of one type as one-line functions around its intrinsics. */
 #define SIMD_TYPE(P, REAL, VEC, LOAD, STORE, SET1, ADD, MUL, MAX, FMA)                            \
     typedef VEC P##v;                                                                             \

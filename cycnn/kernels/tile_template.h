@@ -26,18 +26,25 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depth
     }
 
     const ptrdiff_t a_row = s->a_row, a_step = s->a_step, b_step = s->b_step;
+    const ptrdiff_t run_length = s->run_length;
     for (ptrdiff_t r = 0; r < s->n_runs; r++) {
-        const REAL *p = a + s->runs[r];
-        for (ptrdiff_t j = s->run_length; j > 0; j--) {
+        /* Rows are addressed from three pointers, five rows apart: with one pointer the compiler
+         * wants a register for the offset of every row, has not enough, and keeps them in memory. */
+        const REAL *p0 = a + s->runs[r], *p5 = p0 + 5 * a_row, *p10 = p5 + 5 * a_row;
+        for (ptrdiff_t j = run_length; j > 0; j--) {
             SIMD(v) column[2];
             UNROLL for (int v = 0; v < vectors; v++) column[v] = SIMD(_load)(b + v * LANES);
             UNROLL for (int i = 0; i < rows; i++) {
-                const REAL *q = p + i * a_row;
+                const REAL *q = i < 5 ? p0 + i * a_row
+                              : i < 10 ? p5 + (i - 5) * a_row : p10 + (i - 10) * a_row;
                 SIMD(v) x = depthwise ? SIMD(_load)(q) : SIMD(_set1)(*q);
                 UNROLL for (int v = 0; v < vectors; v++)
                     sums[i][v] = SIMD(_fma)(x, column[v], sums[i][v]);
             }
-            p += a_step;
+            p0 += a_step;
+            p5 += a_step;
+            p10 += a_step;
+            KEEP_APART(p0, p5, p10);
             b += b_step;
         }
     }

@@ -1,5 +1,6 @@
-"""Rows of an image with the zeros around them, for kernels whose windows reach over the edge."""
+"""Working memory of the kernels: aligned to cache lines, and padded copies of image rows in it."""
 
+from libc.stdlib cimport malloc
 from libc.string cimport memcpy, memset
 
 from .tile cimport real
@@ -7,6 +8,21 @@ from .tile cimport real
 # Bytes of padded rows that one task copies at a time: a part of every processor's L2.
 cdef enum:
     BUFFER_BYTES = 196608
+
+
+# A vector load that crosses a cache line costs two, so what the tile reads most begins on one.
+cdef enum:
+    CACHE_LINE = 64
+
+
+cdef inline size_t whole_lines(size_t n_bytes) noexcept nogil:
+    return (n_bytes + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
+
+
+cdef inline char *allocate(size_t n_bytes, void **block) noexcept nogil:
+    """n_bytes on a cache line, or NULL. *block is what to free."""
+    block[0] = malloc(n_bytes + CACHE_LINE)
+    return <char *>whole_lines(<size_t>block[0]) if block[0] else NULL
 
 
 cdef inline void copy_padded(const real *image, Py_ssize_t height, Py_ssize_t width,

@@ -1,0 +1,108 @@
+"""Suite `kernels`: each pass of a convolution, against the peak and against PyTorch."""
+
+from functools import partial
+
+import numpy as np
+
+from cycnn import functional as F
+from cycnn.functional import conv as functional_conv
+from cycnn.kernels.cpu import threads_for
+
+from . import peers
+from .timing import Peak, best, interleave, quartiles
+
+# N, C, H, K, kernel, stride, padding[, groups]: batch, input channels, height and width, output
+# channels. float32.
+SHAPES = [
+    (128, 1, 28, 16, 5, 1, 2),
+    (128, 16, 28, 32, 5, 1, 2),
+    (128, 6, 14, 16, 5, 1, 0),
+    (64, 32, 14, 64, 3, 1, 1),
+    (32, 3, 32, 32, 3, 1, 1),
+    (32, 64, 32, 64, 3, 1, 1),
+    (32, 128, 16, 128, 3, 1, 1),
+    (16, 64, 56, 64, 3, 1, 1),
+    (16, 256, 14, 256, 3, 1, 1),
+    (16, 64, 56, 256, 1, 1, 0),
+    (16, 128, 28, 128, 3, 2, 1),
+    (8, 3, 224, 64, 7, 2, 3),
+    (1, 1, 28, 8, 3, 1, 0),
+    (128, 6, 28, 6, 5, 1, 2),
+    (32, 64, 32, 64, 3, 1, 1, 64),
+]
+QUICK_SHAPES = [SHAPES[2], SHAPES[12]]
+
+COLUMNS = ("shape", "pass", "threads", "GFLOP/s", "of peak", "PyTorch", "faster than PyTorch")
+
+
+def run(threads, rounds, seconds, quick=False, **_):
+    """Yield one result, a dict, for each shape and pass."""
+    for shape in QUICK_SHAPES if quick else SHAPES:
+        for number in threads:
+            peers.set_num_threads(number)
+            yield from measure(shape, number, rounds, seconds)
+
+
+def measure(shape, threads, rounds, seconds):
+    n, c, size, k, kernel, stride, padding, groups = (*shape, 1)[:8]
+    rng = np.random.default_rng(0)
+    # Channels last, as inside a model.
+    x = rng.standard_normal((n, size, size, c), np.float32).transpose(0, 3, 1, 2)
+    weight = rng.standard_normal((k, c // groups, kernel, kernel), np.float32)
+    options = dict(stride=stride, padding=padding, groups=groups)
+    y = F.conv2d(x, weight, **options)
+    dy = rng.standard_normal((n, *y.shape[2:], k), np.float32).transpose(0, 3, 1, 2)
+
+    ours = {"forward": partial(F.conv2d, x, weight, **options),
+            "input gradient": input_gradient(dy, x, weight, options),
+            "weight gradient": partial(F.conv2d_backward, dy, x, weight, **options,
+                                       input_gradient=False)}
+    theirs = {name: peers.conv2d(x, weight, dy, stride, padding, groups, memory_format)
+              for name, memory_format in peers.FORMATS.items()}
+    operations = 2 * y.size * weight[0].size
+    peak = Peak(threads)
+    for name, function in ours.items():
+        times = interleave({"cycnn": function, "peak": peak,
+                            **{format_: passes[name] for format_, passes in theirs.items()}},
+                           rounds, seconds)
+        gflops = operations / times["cycnn"] / 1e9
+        result = {"suite": "kernels", "shape": list(shape), "pass": name, "threads": threads,
+                  "gflops": quartiles(gflops),
+                  "of_peak": quartiles(gflops / peak.gflops(times["peak"])),
+                  "peak_gflops": quartiles(peak.gflops(times["peak"]))}
+        if theirs:
+            chosen = best(times, theirs)
+            result["torch_format"] = chosen
+            result["torch_gflops"] = quartiles(operations / times[chosen] / 1e9)
+            result["ratio"] = quartiles(times[chosen] / times["cycnn"])
+        yield result
+
+
+def input_gradient(dy, x, weight, options):
+    """The input gradient alone, which a network never needs alone: the kernel's own call.
+
+    Its result is allocated each time, as in conv2d_backward.
+    """
+    geometry = functional_conv._geometry(x.shape, weight.shape, options["stride"],
+                                         options["padding"], 1, options["groups"])
+    kernel = functional_conv._INPUT_GRADIENT[x.dtype]
+    dy, shape = dy.transpose(0, 2, 3, 1), x.transpose(0, 2, 3, 1).shape
+
+    def function():
+        kernel(dy, weight, np.empty(shape, x.dtype), *geometry.options,
+               threads_for(geometry.work))
+
+    return function
+
+
+def cells(result):
+    """The result as the cells of a table's row."""
+    n, c, size, k, kernel, stride, padding, *groups = result["shape"]
+    shape = f"{n} x {c} x {size} x {size} -> {k}, {kernel}x{kernel}"
+    shape += f" stride {stride}" * (stride > 1) + " depthwise" * bool(groups)
+    row = [shape, result["pass"], str(result["threads"]), f"{result['gflops'][0]:.0f}",
+           f"{result['of_peak'][0]:.2f}"]
+    if "ratio" not in result:
+        return [*row, "-", "-"]
+    return [*row, f"{result['torch_gflops'][0]:.0f} ({result['torch_format']})",
+            "{:.2f} ({:.2f} to {:.2f})".format(*result["ratio"])]

@@ -1,0 +1,378 @@
+"""Pooling: maximum, average, and average over the whole image.
+
+Images in planes (channels first) are pooled as they lie, each plane an image of one channel; the
+result has the memory format of the argument.
+"""
+
+import functools
+
+import numpy as np
+
+from ..kernels import cpu
+from ..kernels import pool as kernels
+from . import _check, _format
+
+
+def _by_dtypes(kernel):
+    """The versions of a kernel by dtype and by dtype of the winners."""
+    return {(np.dtype(real), np.dtype(tap)): kernel[name, tap_name]
+            for real, name in ((np.float32, "float"), (np.float64, "double"))
+            for tap, tap_name in ((np.uint8, "unsigned char"), (np.int32, "int"))}
+
+
+_MAX = _by_dtypes(kernels.max_pool)
+_MAX_BACKWARD = _by_dtypes(kernels.max_pool_backward)
+_INDICES = {np.dtype(np.uint8): kernels.winners_to_indices["unsigned char"],
+            np.dtype(np.int32): kernels.winners_to_indices["int"]}
+_UINT8, _INT32 = np.dtype(np.uint8), np.dtype(np.int32)
+_SCATTER = _check.by_dtype(kernels.scatter)
+_AVERAGE = _check.by_dtype(kernels.average_pool)
+_AVERAGE_BACKWARD = _check.by_dtype(kernels.average_pool_backward)
+_MEAN = _check.by_dtype(kernels.mean_pixels)
+_SPREAD = _check.by_dtype(kernels.spread_pixels)
+
+
+def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+               return_indices=False):
+    """The maximum of each window; NaN counts as the largest number.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, C, H, W)
+        float32 or float64 (integers and float16 become float32), any strides.
+    kernel_size : int or pair of int
+        Height and width of the window.
+    stride : int or pair of int, optional
+        From one window to the next; `kernel_size` if not given.
+    padding : int or pair of int, optional
+        Border of minus infinity on every side, at most half of `kernel_size`.
+    dilation : int or pair of int, optional
+        Distance between the pixels of a window.
+    ceil_mode : bool, optional
+        Keep a last window that sticks out, if it begins within the image or the padding before it.
+    return_indices : bool, optional
+        Also return where the maxima are.
+
+    Returns
+    -------
+    y : ndarray, shape (N, C, OH, OW)
+        OH = floor((H + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1, in ceil_mode
+        ceil(...) + 1. In the memory format of `x`.
+    indices : ndarray of int64, shape (N, C, OH, OW)
+        Only with `return_indices`: row * W + column of the first maximum (of the last NaN, where
+        there is one), as PyTorch's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, or the result would be empty.
+    """
+    x = _check.floats(x, "x", 4)
+    out, geometry, _ = _geometry(x.shape, kernel_size, stride, padding, dilation,
+                                 ceil_mode)
+    planes = not _format.is_channels_last(x)
+    rows = _rows(x, planes)
+    y, winners = _max(rows, out, geometry, return_indices)
+    if not return_indices:
+        return _images(y, planes, x.shape)
+    indices = np.empty(y.shape, np.int64)
+    if y.size:
+        _INDICES[winners.dtype](winners, indices, geometry, x.shape[2], x.shape[3],
+                                cpu.threads_for(y.size * 8))
+    return _images(y, planes, x.shape), _images(indices, planes, x.shape)
+
+
+def max_pool2d_backward(dy, indices, input_size):
+    """The gradient of :func:`max_pool2d`: each number of dy, added up where `indices` says.
+
+    Parameters
+    ----------
+    dy : array_like, shape (N, C, OH, OW)
+        Gradient of the result.
+    indices : array_like of int, shape (N, C, OH, OW)
+        As :func:`max_pool2d` returned them.
+    input_size : tuple of int
+        (N, C, H, W) or (H, W) of the argument.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W)
+        In the memory format of `dy`.
+
+    Raises
+    ------
+    TypeError
+        If `indices` are no integers.
+    ValueError
+        If an index lies outside the image, or a shape does not fit.
+    """
+    dy = _check.floats(dy, "dy", 4)
+    indices = np.asarray(indices)
+    if indices.dtype != np.int64:
+        indices = _check.integers(indices, "indices", 4)
+    _check.shape(indices, dy.shape, "indices", "that of dy")
+    if isinstance(input_size, (tuple, list)) and len(input_size) == 2:
+        input_size = (*dy.shape[:2], *input_size)
+    n, c, h, w = input_size = _check.image_size(input_size, "input_size")
+    if dy.shape[:2] != (n, c):
+        raise ValueError(f"dy must have shape (N, C, OH, OW) with N = {n} and C = {c} of "
+                         f"input_size, got {dy.shape}")
+    planes = not _format.is_channels_last(dy)
+    dy, indices = _rows(dy, planes), _rows(indices, planes)
+    _check.in_range(indices, h * w, "indices", f"the pixels of an image of {h} x {w}")
+    count, oh, ow, channels = dy.shape
+    dx = np.empty((count, h, w, channels), dy.dtype)
+    if not dy.size:
+        dx[...] = 0
+    elif dx.size:
+        _SCATTER[dy.dtype](dy.reshape(count, oh * ow, channels),
+                           indices.reshape(count, oh * ow, channels),
+                           dx.reshape(count, h * w, channels),
+                           cpu.threads_for((dx.size + dy.size) * 8))
+    return _images(dx, planes, input_size)
+
+
+def max_pool2d_with_winners(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """:func:`max_pool2d` for use inside layers: with a byte for each result instead of an index.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, H, W), channels-last memory
+        Of any other memory, a copy is made.
+
+    Returns
+    -------
+    y : ndarray, shape (N, C, OH, OW), channels-last memory
+    winners : ndarray, shape (N, OH, OW, C)
+        Which pixel of its window won, counted row by row: uint8, or int32 for more than 255 pixels.
+    """
+    x = _check.floats(x, "x", 4)
+    out, geometry, _ = _geometry(x.shape, kernel_size, stride, padding, dilation,
+                                 ceil_mode)
+    y, winners = _max(_format.to_nhwc(x), out, geometry, True)
+    return y.transpose(0, 3, 1, 2), winners
+
+
+def max_pool2d_backward_with_winners(dy, winners, input_size, kernel_size, stride=None, padding=0,
+                                     dilation=1, ceil_mode=False):
+    """The gradient of :func:`max_pool2d_with_winners`, called with the same arguments.
+
+    Parameters
+    ----------
+    dy : ndarray, shape (N, C, OH, OW)
+        Gradient of the result.
+    winners : ndarray, shape (N, OH, OW, C)
+        As they were returned: they are trusted.
+    input_size : tuple of int
+        (N, C, H, W) of the argument.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W), channels-last memory
+    """
+    n, c, h, w = input_size
+    out, geometry, _ = _geometry(input_size, kernel_size, stride, padding, dilation,
+                                 ceil_mode)
+    dy = _check.floats(dy, "dy", 4)
+    _check.shape(dy, (n, c, *out), "dy", "that of the result")
+    dx = np.empty((n, h, w, c), dy.dtype)
+    if dx.size:
+        _MAX_BACKWARD[dy.dtype, winners.dtype](_format.to_nhwc(dy), winners, dx, geometry,
+                                               cpu.threads_for(dx.size * 8))
+    return dx.transpose(0, 3, 1, 2)
+
+
+def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """The mean of each window.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, C, H, W)
+        float32 or float64 (integers and float16 become float32), any strides.
+    kernel_size : int or pair of int
+        Height and width of the window.
+    stride : int or pair of int, optional
+        From one window to the next; `kernel_size` if not given.
+    padding : int or pair of int, optional
+        Border of zeros on every side, at most half of `kernel_size`.
+    ceil_mode : bool, optional
+        Keep a last window that sticks out, if it begins within the image or the padding before it.
+    count_include_pad : bool, optional
+        Whether the padding counts in the mean (what sticks out beyond it never does).
+
+    Returns
+    -------
+    ndarray, shape (N, C, OH, OW)
+        OH and OW as in :func:`max_pool2d`. In the memory format of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, or the result would be empty.
+    """
+    x = _check.floats(x, "x", 4)
+    out, geometry, area = _geometry(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    planes = not _format.is_channels_last(x)
+    rows = _rows(x, planes)
+    y = np.empty((rows.shape[0], *out, rows.shape[3]), x.dtype)
+    if y.size:
+        _AVERAGE[x.dtype](rows, y, geometry, bool(count_include_pad),
+                          cpu.threads_for(y.size * area * 4))
+    return _images(y, planes, x.shape)
+
+
+def avg_pool2d_backward(dy, input_size, kernel_size, stride=None, padding=0, ceil_mode=False,
+                        count_include_pad=True):
+    """The gradient of :func:`avg_pool2d`, called with the same arguments.
+
+    Parameters
+    ----------
+    dy : array_like, shape (N, C, OH, OW)
+        Gradient of the result.
+    input_size : tuple of int
+        (N, C, H, W) of the argument.
+    kernel_size, stride, padding, ceil_mode, count_include_pad
+        As for :func:`avg_pool2d`.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W)
+        In the memory format of `dy`.
+    """
+    dy = _check.floats(dy, "dy", 4)
+    n, c, h, w = input_size = _check.image_size(input_size, "input_size")
+    out, geometry, area = _geometry(input_size, kernel_size, stride, padding, 1, ceil_mode)
+    _check.shape(dy, (n, c, *out), "dy", "that of the result")
+    planes = not _format.is_channels_last(dy)
+    dy = _rows(dy, planes)
+    dx = np.empty((dy.shape[0], h, w, dy.shape[3]), dy.dtype)
+    if dx.size:
+        _AVERAGE_BACKWARD[dy.dtype](dy, dx, geometry, bool(count_include_pad),
+                                    cpu.threads_for(dy.size * area * 4 + dx.size * 4))
+    return _images(dx, planes, input_size)
+
+
+def global_avg_pool2d(x):
+    """The mean of each channel over the whole image.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, C, H, W)
+        At least one pixel.
+
+    Returns
+    -------
+    ndarray, shape (N, C, 1, 1)
+        In the memory format of `x`.
+    """
+    x = _check.floats(x, "x", 4)
+    n, c, h, w = x.shape
+    if not h * w:
+        raise ValueError(f"x must have at least one pixel, got shape {x.shape}")
+    planes = not _format.is_channels_last(x)
+    rows = _rows(x, planes)
+    y = np.empty((rows.shape[0], 1, 1, rows.shape[3]), x.dtype)
+    if y.size:
+        _MEAN[x.dtype](rows.reshape(rows.shape[0], h * w, rows.shape[3]),
+                       y.reshape(rows.shape[0], rows.shape[3]), cpu.threads_for(x.size * 8))
+    return _images(y, planes, x.shape)
+
+
+def global_avg_pool2d_backward(dy, input_size):
+    """The gradient of :func:`global_avg_pool2d`: dy / (H W) at every pixel.
+
+    Parameters
+    ----------
+    dy : array_like, shape (N, C, 1, 1)
+        Gradient of the result.
+    input_size : tuple of int
+        (N, C, H, W) of the argument.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W)
+        In the memory format of `dy`.
+    """
+    dy = _check.floats(dy, "dy", 4)
+    n, c, h, w = input_size = _check.image_size(input_size, "input_size")
+    _check.shape(dy, (n, c, 1, 1), "dy", "that of the result")
+    planes = not _format.is_channels_last(dy)
+    rows = _rows(dy, planes)
+    dx = np.empty((rows.shape[0], h, w, rows.shape[3]), dy.dtype)
+    if dx.size:
+        _SPREAD[dy.dtype](rows.reshape(rows.shape[0], rows.shape[3]),
+                          dx.reshape(rows.shape[0], h * w, rows.shape[3]),
+                          cpu.threads_for(dx.size * 8))
+    return _images(dx, planes, input_size)
+
+
+def _rows(x, planes):
+    """(N, C, H, W) as the kernels' (N, H, W, C) in C order, or if `planes` as (N * C, H, W, 1)."""
+    if planes:
+        n, c, h, w = x.shape
+        return np.ascontiguousarray(x).reshape(n * c, h, w, 1)
+    return _format.to_nhwc(x)
+
+
+def _images(y, planes, shape):
+    """What :func:`_rows` did, undone; (N, C) are the first of `shape`."""
+    if planes:
+        return y.reshape(shape[0], shape[1], y.shape[1], y.shape[2])
+    return y.transpose(0, 3, 1, 2)
+
+
+def _max(x, out, geometry, want_winners):
+    """The maxima of images (N, H, W, C), and the winners (None if not wanted)."""
+    shape = (x.shape[0], *out, x.shape[3])
+    tap = _UINT8 if geometry[0] * geometry[1] <= 255 else _INT32
+    y = np.empty(shape, x.dtype)
+    winners = np.empty(shape, tap) if want_winners else None
+    if y.size:
+        _MAX[x.dtype, tap](x, y, winners, geometry, cpu.threads_for(x.size * 8))
+    return y, winners
+
+
+def _geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
+    """((OH, OW), the kernels' geometry, pixels of a window), with every argument checked."""
+    # The cache tells 1 from neither True nor 1.0, so only true integers may get there.
+    if type(kernel_size) is not int:
+        kernel_size = _check.pair(kernel_size, "kernel_size", 1)
+    if stride is None:
+        stride = kernel_size
+    elif type(stride) is not int:
+        stride = _check.pair(stride, "stride", 1)
+    if type(padding) is not int:
+        padding = _check.pair(padding, "padding", 0)
+    if type(dilation) is not int:
+        dilation = _check.pair(dilation, "dilation", 1)
+    return _cached_geometry(tuple(shape), kernel_size, stride, padding, dilation, bool(ceil_mode))
+
+
+@functools.lru_cache(maxsize=512)
+def _cached_geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
+    kernel = _check.pair(kernel_size, "kernel_size", 1)
+    step = _check.pair(stride, "stride", 1)
+    pad = _check.pair(padding, "padding", 0)
+    spread = _check.pair(dilation, "dilation", 1)
+    out = []
+    for axis in (0, 1):
+        size, reach = shape[2 + axis], spread[axis] * (kernel[axis] - 1) + 1
+        if pad[axis] > kernel[axis] // 2:
+            raise ValueError(f"padding must be at most half of kernel_size={kernel_size}, "
+                             f"got padding={padding}")
+        number = (size + 2 * pad[axis] - reach + (step[axis] - 1) * ceil_mode) // step[axis] + 1
+        if ceil_mode and (number - 1) * step[axis] >= size + pad[axis]:
+            number -= 1
+        if number < 1 or size < 1:
+            raise ValueError(f"kernel_size must fit into the padded image: a window of {reach} "
+                             f"pixels does not fit into {size} + 2 * {pad[axis]} "
+                             f"(image shape {shape}, kernel_size={kernel_size}, "
+                             f"padding={padding}, dilation={dilation})")
+        starts = (i * step[axis] - pad[axis] for i in range(number))
+        if spread[axis] > 1 and any(not any(0 <= start + tap * spread[axis] < size
+                                            for tap in range(kernel[axis])) for start in starts):
+            raise ValueError(f"padding={padding} with dilation={dilation} leaves a window without "
+                             f"a pixel of the image (shape {shape}, kernel_size={kernel_size})")
+        out.append(number)
+    _check.size((*shape[:2], *out), "the result")
+    return tuple(out), (*kernel, *step, *pad, *spread), kernel[0] * kernel[1]

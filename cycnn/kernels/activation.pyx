@@ -1,0 +1,76 @@
+"""Activation functions and their gradients: one pass over memory each."""
+
+from cython.parallel cimport prange
+
+from cycnn.kernels cimport fastmath
+from cycnn.kernels.fastmath cimport real
+
+# Elements of one parallel task: fixed, so that no rounding depends on the number of threads.
+cdef enum:
+    CHUNK = 8192
+
+cpdef enum:
+    RELU
+    LEAKY_RELU
+    TANH
+    SIGMOID
+
+
+def forward(int function, const real[::1] x, real[::1] y, real slope, int threads):
+    """y = function(x); `slope` is that of LEAKY_RELU below zero."""
+    cdef Py_ssize_t n = x.shape[0], chunks = (n + CHUNK - 1) // CHUNK, i
+    cdef const real *px = &x[0]
+    cdef real *py = &y[0]
+    with nogil:
+        for i in prange(chunks, num_threads=threads, schedule="static"):
+            forward_chunk(function, px + i * CHUNK, py + i * CHUNK, min(CHUNK, n - i * CHUNK),
+                          slope)
+
+
+def backward(int function, const real[::1] dy, const real[::1] x, real[::1] dx, real slope,
+             int threads):
+    """dx = dy * function'(x); `x` is the function's result, but LEAKY_RELU's argument."""
+    cdef Py_ssize_t n = dy.shape[0], chunks = (n + CHUNK - 1) // CHUNK, i
+    cdef const real *pdy = &dy[0]
+    cdef const real *px = &x[0]
+    cdef real *pdx = &dx[0]
+    with nogil:
+        for i in prange(chunks, num_threads=threads, schedule="static"):
+            backward_chunk(function, pdy + i * CHUNK, px + i * CHUNK, pdx + i * CHUNK,
+                           min(CHUNK, n - i * CHUNK), slope)
+
+
+# The comparisons are written so that NaN takes the branch that passes it on.
+
+cdef inline void forward_chunk(int function, const real *x, real *y, Py_ssize_t n,
+                               real slope) noexcept nogil:
+    cdef Py_ssize_t i
+    if function == RELU:
+        for i in range(n):
+            y[i] = 0 if x[i] <= 0 else x[i]
+    elif function == LEAKY_RELU:
+        for i in range(n):
+            y[i] = x[i] if x[i] > 0 else x[i] * slope
+    elif function == TANH:
+        for i in range(n):
+            y[i] = fastmath.tanh(x[i])
+    else:
+        for i in range(n):
+            y[i] = fastmath.sigmoid(x[i])
+
+
+cdef inline void backward_chunk(int function, const real *dy, const real *x, real *dx,
+                                Py_ssize_t n, real slope) noexcept nogil:
+    cdef Py_ssize_t i
+    if function == RELU:
+        for i in range(n):
+            dx[i] = 0 if x[i] <= 0 else dy[i]
+    elif function == LEAKY_RELU:
+        for i in range(n):
+            dx[i] = dy[i] if x[i] > 0 else dy[i] * slope
+    elif function == TANH:
+        for i in range(n):
+            dx[i] = dy[i] * (1 - x[i] * x[i])
+    else:
+        for i in range(n):
+            dx[i] = dy[i] * ((1 - x[i]) * x[i])

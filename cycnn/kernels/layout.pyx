@@ -1,0 +1,91 @@
+"""Moving pixels: between memory formats, and from stored images into normalised batches."""
+
+from cython.parallel cimport prange
+
+ctypedef fused real:
+    float
+    double
+
+ctypedef fused pixel:
+    unsigned char
+    float
+    double
+
+# Transposition goes in squares of this side: their lines stay in the first-level cache until every
+# number of them has been used.
+cdef enum:
+    SIDE = 32
+
+
+def transpose(const real[:, :, ::1] x, real[:, :, ::1] y, int threads):
+    """y[n, j, i] = x[n, i, j]: with pixels as one axis, channels first to channels last and back."""
+    cdef Py_ssize_t images = x.shape[0], rows = x.shape[1], columns = x.shape[2]
+    cdef Py_ssize_t strips = (columns + SIDE - 1) // SIDE, task, n, j
+    cdef const real *px = &x[0, 0, 0]
+    cdef real *py = &y[0, 0, 0]
+    with nogil:
+        for task in prange(images * strips, num_threads=threads, schedule="static"):
+            n = task // strips
+            j = task % strips * SIDE
+            transpose_strip(px + n * rows * columns + j, py + (n * columns + j) * rows, rows,
+                            min(SIDE, columns - j), columns)
+
+
+cdef inline void transpose_strip(const real *x, real *y, Py_ssize_t rows, Py_ssize_t width,
+                                 Py_ssize_t columns) noexcept nogil:
+    cdef Py_ssize_t top = 0, i, j
+    while top < rows:
+        for j in range(width):
+            for i in range(top, min(top + SIDE, rows)):
+                y[j * rows + i] = x[i * columns + j]
+        top += SIDE
+
+
+def gather(const pixel[:, ::1] images, const long long[::1] indices, const real[::1] mean,
+           const real[::1] scale, real[:, :, ::1] batch, bint channels_last, int threads):
+    """batch[b, p, c] = (image indices[b] at pixel p, channel c - mean[c]) * scale[c].
+
+    An image is one row of `images`: its pixels by channels if `channels_last`, else the reverse.
+    """
+    cdef Py_ssize_t size = batch.shape[0], pixels = batch.shape[1], channels = batch.shape[2], b
+    cdef const pixel *source = &images[0, 0]
+    cdef const long long *index = &indices[0]
+    cdef const real *m = &mean[0]
+    cdef const real *s = &scale[0]
+    cdef real *y = &batch[0, 0, 0]
+    with nogil:
+        for b in prange(size, num_threads=threads, schedule="static"):
+            normalise(source + index[b] * pixels * channels, y + b * pixels * channels, m, s,
+                      pixels, channels, channels_last)
+
+
+cdef inline void normalise(const pixel *x, real *y, const real *mean, const real *scale,
+                           Py_ssize_t pixels, Py_ssize_t channels,
+                           bint channels_last) noexcept nogil:
+    cdef Py_ssize_t p, c
+    cdef real m, s
+    if channels_last and channels > 1:
+        for p in range(pixels):
+            for c in range(channels):
+                y[p * channels + c] = (<real>x[p * channels + c] - mean[c]) * scale[c]
+    else:
+        for c in range(channels):
+            m, s = mean[c], scale[c]
+            for p in range(pixels):
+                y[p * channels + c] = (<real>x[c * pixels + p] - m) * s
+
+
+def first_outside(const long long[::1] numbers, long long end):
+    """The position of the first number that is not in 0 <= number < end; -1 if all are."""
+    cdef Py_ssize_t n = numbers.shape[0], i, outside = 0
+    cdef const long long *p = &numbers[0]
+    with nogil:
+        # Without a way out of the loop, so that the compiler vectorises it.
+        for i in range(n):
+            outside += <unsigned long long>p[i] >= <unsigned long long>end
+        i = -1
+        if outside:
+            i = 0
+            while 0 <= p[i] < end:
+                i += 1
+    return i

@@ -1,0 +1,118 @@
+"""One call of every function, for the tests of what all functions have in common."""
+
+from functools import partial
+
+import numpy as np
+
+import helpers
+from cycnn import functional as F
+
+# Where a dimension is not given: large enough for several tasks, and no multiple of any vector.
+N, C, H, W, K = 5, 19, 13, 17, 21
+
+
+class Call:
+    """A function with its arrays: `call(dtype)` makes them, `call.run(*arrays)` calls it.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the arrays in order.
+    shapes : tuple of int or callable
+        A shape stands for an array of random numbers; a callable is given the generator and
+        makes the array itself (indices, labels).
+    images : bool
+        Whether the result is images in the memory format of the first images given.
+    """
+
+    def __init__(self, function, *shapes, images=False):
+        self.run = function
+        self.shapes = shapes
+        self.images = images
+
+    def __call__(self, dtype, make=helpers.normal):
+        rng = np.random.default_rng(5)
+        return [shape(rng) if callable(shape) else make(rng, dtype, *shape)
+                for shape in self.shapes]
+
+
+def _integers(limit, *shape):
+    return lambda rng: rng.integers(0, limit, shape)
+
+
+def _conv(n=N, c=C, h=H, w=W, k=K, kernel=3, **options):
+    """The forward and the backward call of one convolution."""
+    x, weight = (n, c, h, w), (k, c // options.get("groups", 1), kernel, kernel)
+    y = F.conv2d(np.zeros(x), np.zeros(weight), **options).shape
+    return (Call(partial(F.conv2d, **options), x, weight, (k,), images=True),
+            Call(partial(F.conv2d_backward, bias=True, **options), y, x, weight, images=True))
+
+
+def _sgd(weight, grad, velocity, **options):
+    """sgd_step works in place; this leaves its arguments alone."""
+    weight, velocity = np.array(weight), np.array(velocity)
+    F.sgd_step(weight, grad, velocity, 0.1, weight_decay=0.01, first=False, **options)
+    return weight, velocity
+
+
+IMAGES, POOLED = (N, C, H, W), (N, C, H // 2, W // 2)
+PLANE_INDICES = _integers(H * W, *POOLED)
+
+CALLS = {
+    "relu": Call(F.relu, IMAGES, images=True),
+    "relu_backward": Call(F.relu_backward, IMAGES, IMAGES, images=True),
+    "leaky_relu": Call(F.leaky_relu, IMAGES, images=True),
+    "leaky_relu_backward": Call(F.leaky_relu_backward, IMAGES, IMAGES, images=True),
+    "tanh": Call(F.tanh, IMAGES, images=True),
+    "tanh_backward": Call(F.tanh_backward, IMAGES, IMAGES, images=True),
+    "sigmoid": Call(F.sigmoid, IMAGES, images=True),
+    "sigmoid_backward": Call(F.sigmoid_backward, IMAGES, IMAGES, images=True),
+    "softmax": Call(F.softmax, (300, 37)),
+    "softmax over channels": Call(partial(F.softmax, axis=1), IMAGES),
+    "softmax_backward": Call(F.softmax_backward, (300, 37), (300, 37)),
+    "cross_entropy": Call(F.cross_entropy, (300, 37), _integers(37, 300)),
+    "cross_entropy_backward": Call(F.cross_entropy_backward, (300, 37), _integers(37, 300)),
+    "mse_loss": Call(F.mse_loss, (300, 37), (300, 37)),
+    "mse_loss_backward": Call(F.mse_loss_backward, (300, 37), (300, 37)),
+    "max_pool2d": Call(partial(F.max_pool2d, kernel_size=2), IMAGES, images=True),
+    "max_pool2d overlapping": Call(partial(F.max_pool2d, kernel_size=3, stride=2, padding=1,
+                                           return_indices=True), IMAGES, images=True),
+    "max_pool2d_backward": Call(partial(F.max_pool2d_backward, input_size=(H, W)),
+                                POOLED, PLANE_INDICES, images=True),
+    "avg_pool2d": Call(partial(F.avg_pool2d, kernel_size=3, stride=2, padding=1), IMAGES,
+                       images=True),
+    "avg_pool2d_backward": Call(partial(F.avg_pool2d_backward, input_size=(H, W), kernel_size=2),
+                                POOLED, images=True),
+    "global_avg_pool2d": Call(F.global_avg_pool2d, IMAGES),
+    "global_avg_pool2d_backward": Call(partial(F.global_avg_pool2d_backward, input_size=(H, W)),
+                                       (N, C, 1, 1)),
+    "linear": Call(F.linear, (37, 130), (65, 130), (65,)),
+    "linear_backward": Call(partial(F.linear_backward, bias=True), (37, 65), (37, 130), (65, 130)),
+    "sgd_step": Call(partial(_sgd, momentum=0.9, nesterov=True), *[(50_001,)] * 3),
+    "sgd_step without momentum": Call(partial(_sgd, momentum=0.0, nesterov=False),
+                                      *[(50_001,)] * 3),
+    "flatten": Call(F.flatten, IMAGES),
+    "flatten_backward": Call(partial(F.flatten_backward, input_size=IMAGES), (N, C * H * W)),
+}
+for name, options in {
+        "": {"padding": 1}, " 5x5": {"kernel": 5, "padding": "same"}, " 1x1": {"kernel": 1},
+        " grey": {"c": 1, "n": 9}, " stride 2": {"stride": 2, "padding": 1},
+        " dilated": {"dilation": 2}, " grouped": {"c": 18, "k": 21, "groups": 3},
+        " depthwise": {"c": 35, "k": 35, "groups": 35}, " many images": {"n": 70, "h": 5, "w": 4},
+}.items():
+    CALLS[f"conv2d{name}"], CALLS[f"conv2d_backward{name}"] = _conv(**options)
+
+
+def as_tuple(result):
+    return result if isinstance(result, tuple) else (result,)
+
+
+def assert_identical(actual, expected):
+    """Equal bit for bit; NaN equals NaN."""
+    for one, other in zip(as_tuple(actual), as_tuple(expected), strict=True):
+        if other is None:
+            assert one is None
+        else:
+            one, other = np.asarray(one), np.asarray(other)
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)

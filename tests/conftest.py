@@ -1,0 +1,60 @@
+"""Fixtures for every test file, and how hard hypothesis works."""
+
+import os
+from contextlib import contextmanager
+
+import hypothesis
+import numpy as np
+import pytest
+
+from cycnn.kernels import cpu
+
+# Kernels run on a shared machine: how long one example takes says nothing. `brief` is for running
+# the same tests once more on another instruction set.
+hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True)
+hypothesis.settings.register_profile("brief", deadline=None, max_examples=15, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20240229)
+
+
+@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+def dtype(request):
+    return request.param
+
+
+@contextmanager
+def _every_kernel_in_parallel():
+    """Yields a function that makes each kernel use exactly so many threads, however small its work.
+
+    Without it, the small arrays of the tests would all stay below the threshold of one thread.
+    """
+    before = cpu.get_num_threads()
+
+    def use(number):
+        cpu.set_num_threads(number)
+        assert cpu.threads_for(1) == cpu.get_num_threads()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu, "SERIAL_WORK", 1e-3)
+        yield use
+    cpu.set_num_threads(before)
+
+
+@pytest.fixture
+def set_threads():
+    """A function that makes every kernel use exactly that many threads."""
+    with _every_kernel_in_parallel() as use:
+        yield use
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["1thread", "2threads"])
+def threads(request):
+    """The tests of a module that asks for this run twice."""
+    with _every_kernel_in_parallel() as use:
+        use(request.param)
+        yield request.param

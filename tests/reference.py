@@ -1,0 +1,272 @@
+"""What every function should compute, written so that it is obviously right.
+
+Names and arguments are those of cycnn.functional. One Python loop over the output pixels, float64
+throughout, no thought of speed. The tests compare cycnn with this file, and this file with PyTorch.
+"""
+
+import numpy as np
+
+
+def pair(value):
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def conv_padding(padding, kernel, dilation):
+    """((top, bottom), (left, right)). "same" puts the odd zero below and to the right."""
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding == "same":
+        totals = [d * (k - 1) for d, k in zip(dilation, kernel)]
+        return tuple((total // 2, total - total // 2) for total in totals)
+    return tuple((p, p) for p in pair(padding))
+
+
+def windows(padded, kernel, stride, dilation):
+    """Yield (row, column) of each output pixel and the slices of `padded` that lie under it."""
+    rows, columns = (
+        (size - d * (k - 1) - 1) // s + 1
+        for size, k, s, d in zip(padded.shape[2:], kernel, stride, dilation))
+    for i in range(rows):
+        for j in range(columns):
+            top, left = i * stride[0], j * stride[1]
+            yield (i, j), (slice(None), slice(None),
+                           slice(top, top + dilation[0] * (kernel[0] - 1) + 1, dilation[0]),
+                           slice(left, left + dilation[1] * (kernel[1] - 1) + 1, dilation[1]))
+
+
+def channel_groups(groups, channels):
+    size = channels // groups
+    return [slice(g * size, (g + 1) * size) for g in range(groups)]
+
+
+def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    stride, dilation, kernel = pair(stride), pair(dilation), weight.shape[2:]
+    pads = conv_padding(padding, kernel, dilation)
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), *pads))
+    weight = weight.astype(np.float64)
+    n, out_channels = x.shape[0], weight.shape[0]
+    pixels = {}
+    for pixel, window in windows(padded, kernel, stride, dilation):
+        under = padded[window]
+        pixels[pixel] = np.concatenate([
+            np.einsum("ncij,kcij->nk", under[:, inputs], weight[outputs])
+            for inputs, outputs in zip(channel_groups(groups, x.shape[1]),
+                                       channel_groups(groups, out_channels))], axis=1)
+    height, width = (last + 1 for last in max(pixels))
+    y = np.zeros((n, out_channels, height, width))
+    for (i, j), value in pixels.items():
+        y[:, :, i, j] = value
+    return y if bias is None else y + bias.astype(np.float64)[:, None, None]
+
+
+def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, groups=1):
+    stride, dilation, kernel = pair(stride), pair(dilation), weight.shape[2:]
+    (top, bottom), (left, right) = pads = conv_padding(padding, kernel, dilation)
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), *pads))
+    dy, weight = dy.astype(np.float64), weight.astype(np.float64)
+    dpadded, dweight = np.zeros_like(padded), np.zeros_like(weight)
+    for (i, j), window in windows(padded, kernel, stride, dilation):
+        for inputs, outputs in zip(channel_groups(groups, x.shape[1]),
+                                   channel_groups(groups, weight.shape[0])):
+            g = dy[:, outputs, i, j]
+            dpadded[window][:, inputs] += np.einsum("nk,kcij->ncij", g, weight[outputs])
+            dweight[outputs] += np.einsum("nk,ncij->kcij", g, padded[window][:, inputs])
+    dx = dpadded[:, :, top:padded.shape[2] - bottom, left:padded.shape[3] - right]
+    return dx, dweight, dy.sum((0, 2, 3)) if bias else None
+
+
+def pooled_size(size, kernel, stride, padding, dilation=1, ceil_mode=False):
+    """PyTorch's rule: with ceil_mode, the last window must still begin in the input or before."""
+    room = size + 2 * padding - dilation * (kernel - 1) - 1
+    out = (-(-room // stride) if ceil_mode else room // stride) + 1
+    if ceil_mode and (out - 1) * stride >= size + padding:
+        out -= 1
+    return out
+
+
+def pool_windows(size, kernel, stride, padding, dilation=(1, 1), ceil_mode=False):
+    """Yield each output pixel and the row and column numbers under it, padding included."""
+    rows, columns = (pooled_size(*axis, ceil_mode)
+                     for axis in zip(size, kernel, stride, padding, dilation))
+    for i in range(rows):
+        for j in range(columns):
+            yield (i, j), [range(at * s - p, at * s - p + d * (k - 1) + 1, d)
+                           for at, k, s, p, d in zip((i, j), kernel, stride, padding, dilation)]
+
+
+def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+               return_indices=False):
+    """The first maximum wins; a NaN is larger than everything."""
+    kernel, padding, dilation = pair(kernel_size), pair(padding), pair(dilation)
+    stride = pair(kernel_size if stride is None else stride)
+    n, c, height, width = x.shape
+    size = [pooled_size(*axis, ceil_mode)
+            for axis in zip((height, width), kernel, stride, padding, dilation)]
+    y, indices = np.zeros((n, c, *size)), np.zeros((n, c, *size), np.int64)
+    for (i, j), (rows, columns) in pool_windows((height, width), kernel, stride, padding, dilation,
+                                                ceil_mode):
+        flat = np.array([r * width + q for r in rows for q in columns
+                         if 0 <= r < height and 0 <= q < width])
+        values = x.reshape(n, c, height * width)[:, :, flat]
+        winner = values.argmax(axis=2)
+        indices[:, :, i, j] = flat[winner]
+        y[:, :, i, j] = np.take_along_axis(values, winner[..., None], axis=2)[..., 0]
+    return (y, indices) if return_indices else y
+
+
+def max_pool2d_backward(dy, indices, input_size):
+    n, c = dy.shape[:2]
+    height, width = input_size[-2:]
+    dx = np.zeros((n, c, height * width))
+    for image in range(n):
+        for channel in range(c):
+            np.add.at(dx[image, channel], indices[image, channel].ravel(),
+                      dy[image, channel].ravel())
+    return dx.reshape(n, c, height, width)
+
+
+def _average_windows(size, kernel_size, stride, padding, ceil_mode, count_include_pad):
+    """Yield output pixel, slices of the input under it, and the number to divide by."""
+    kernel, padding = pair(kernel_size), pair(padding)
+    stride = pair(kernel_size if stride is None else stride)
+    for pixel, under in pool_windows(size, kernel, stride, padding, ceil_mode=ceil_mode):
+        inside = [[at for at in axis if 0 <= at < length] for axis, length in zip(under, size)]
+        with_pad = [[at for at in axis if at < length + p]
+                    for axis, length, p in zip(under, size, padding)]
+        rows, columns = with_pad if count_include_pad else inside
+        yield pixel, np.ix_(*inside), len(rows) * len(columns)
+
+
+def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    pixels = {}
+    for pixel, (rows, columns), count in _average_windows(
+            x.shape[2:], kernel_size, stride, padding, ceil_mode, count_include_pad):
+        pixels[pixel] = x.astype(np.float64)[:, :, rows, columns].sum((2, 3)) / count
+    y = np.zeros((*x.shape[:2], *(last + 1 for last in max(pixels))))
+    for (i, j), value in pixels.items():
+        y[:, :, i, j] = value
+    return y
+
+
+def avg_pool2d_backward(dy, input_size, kernel_size, stride=None, padding=0, ceil_mode=False,
+                        count_include_pad=True):
+    dx = np.zeros((*dy.shape[:2], *input_size[-2:]))
+    for (i, j), (rows, columns), count in _average_windows(
+            input_size[-2:], kernel_size, stride, padding, ceil_mode, count_include_pad):
+        dx[:, :, rows, columns] += dy.astype(np.float64)[:, :, i, j][:, :, None, None] / count
+    return dx
+
+
+def global_avg_pool2d(x):
+    return avg_pool2d(x, x.shape[2:])
+
+
+def global_avg_pool2d_backward(dy, input_size):
+    return avg_pool2d_backward(dy, input_size, tuple(input_size[-2:]))
+
+
+def linear(x, weight, bias=None):
+    y = np.array([[np.dot(row, column) for column in weight.astype(np.float64)]
+                  for row in x.astype(np.float64)]).reshape(len(x), len(weight))
+    return y if bias is None else y + bias.astype(np.float64)
+
+
+def linear_backward(dy, x, weight, bias=False):
+    dy, x, weight = (array.astype(np.float64) for array in (dy, x, weight))
+    dx, dweight = np.zeros_like(x), np.zeros_like(weight)
+    for row in range(len(x)):
+        for out in range(len(weight)):
+            dx[row] += dy[row, out] * weight[out]
+            dweight[out] += dy[row, out] * x[row]
+    return dx, dweight, dy.sum(0) if bias else None
+
+
+def relu(x):
+    return np.maximum(x.astype(np.float64), 0)
+
+
+def relu_backward(dy, y):
+    return np.where(y > 0, dy.astype(np.float64), 0)
+
+
+def leaky_relu(x, negative_slope=0.01):
+    x = x.astype(np.float64)
+    return np.where(x > 0, x, negative_slope * x)
+
+
+def leaky_relu_backward(dy, x, negative_slope=0.01):
+    dy = dy.astype(np.float64)
+    return np.where(x > 0, dy, negative_slope * dy)
+
+
+def tanh(x):
+    return np.tanh(x.astype(np.float64))
+
+
+def tanh_backward(dy, y):
+    return dy * (1 - y.astype(np.float64) ** 2)
+
+
+def sigmoid(x):
+    e = np.exp(-np.abs(x.astype(np.float64)))               # never overflows
+    return np.where(x > 0, 1, e) / (1 + e)
+
+
+def sigmoid_backward(dy, y):
+    return dy * (y.astype(np.float64) * (1 - y.astype(np.float64)))
+
+
+def softmax(x, axis=-1):
+    x = x.astype(np.float64)
+    e = np.exp(x - x.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+def softmax_backward(dy, y, axis=-1):
+    dy, y = dy.astype(np.float64), y.astype(np.float64)
+    return y * (dy - (dy * y).sum(axis, keepdims=True))
+
+
+def cross_entropy(logits, labels):
+    logits = logits.astype(np.float64)
+    total = 0.0
+    for row, label in zip(logits, labels):
+        largest = row.max()
+        total += largest + np.log(np.exp(row - largest).sum()) - row[label]
+    return total / len(logits)
+
+
+def cross_entropy_backward(logits, labels):
+    gradient = softmax(logits)
+    for row, label in enumerate(labels):
+        gradient[row, label] -= 1
+    return gradient / len(logits)
+
+
+def mse_loss(prediction, target):
+    return np.mean((prediction.astype(np.float64) - target) ** 2)
+
+
+def mse_loss_backward(prediction, target):
+    return 2 * (prediction.astype(np.float64) - target) / prediction.size
+
+
+def sgd_step(weight, grad, velocity, lr, momentum, weight_decay, nesterov, first):
+    """(new weight, new velocity), by the formula in torch.optim.SGD's documentation."""
+    weight, grad, velocity = (array.astype(np.float64) for array in (weight, grad, velocity))
+    grad = grad + weight_decay * weight
+    if momentum == 0:
+        return weight - lr * grad, velocity
+    velocity = grad if first else momentum * velocity + grad
+    return weight - lr * (grad + momentum * velocity if nesterov else velocity), velocity
+
+
+def numerical_gradient(function, x, step=1e-6):
+    """Gradient of the number `function(x)` at the float64 array `x`, by central differences."""
+    gradient = np.zeros_like(x)
+    for at in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[at] += step
+        down[at] -= step
+        gradient[at] = (function(up) - function(down)) / (2 * step)
+    return gradient

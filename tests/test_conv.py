@@ -1,0 +1,172 @@
+"""conv2d and conv2d_backward against the naive loops, exact cases and finite differences."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import reference
+from cycnn.functional import conv2d, conv2d_backward
+from helpers import assert_close, normal, whole
+from strategies import convolutions
+
+pytestmark = pytest.mark.usefixtures("threads")
+
+
+@given(case=convolutions())
+def test_any_shape(case):
+    x, weight, bias, dy = case.arrays()
+    y = conv2d(x, weight, bias, **case.options)
+    assert y.dtype == case.dtype
+    assert_close(y, reference.conv2d(x, weight, bias, **case.options), case.terms)
+
+    gradients = conv2d_backward(dy, x, weight, bias=case.bias, **case.options)
+    expected = reference.conv2d_backward(dy, x, weight, case.bias, **case.options)
+    lengths = (weight[0, 0].size * len(weight), dy[:, 0].size, dy[:, 0].size)
+    for name, gradient, right, length in zip(("dx", "dweight", "dbias"), gradients, expected,
+                                             lengths):
+        if right is None:
+            assert gradient is None
+        else:
+            assert_close(gradient, right, length, name)
+
+
+@given(case=convolutions())
+def test_whole_numbers_are_exact(case):
+    x, weight, bias, dy = case.arrays(make=whole)
+    np.testing.assert_array_equal(conv2d(x, weight, bias, **case.options),
+                                  reference.conv2d(x, weight, bias, **case.options))
+    for gradient, expected in zip(
+            conv2d_backward(dy, x, weight, bias=case.bias, **case.options),
+            reference.conv2d_backward(dy, x, weight, case.bias, **case.options)):
+        np.testing.assert_array_equal(gradient, expected)
+
+
+# The kinds of layer that networks are made of, large enough for several tiles and tasks.
+# (N, C, H, W, K, kernel, options)
+LAYERS = {
+    "first 3x3": (3, 1, 28, 28, 32, 3, {}),
+    "first 5x5, 6 outputs": (3, 1, 28, 28, 6, 5, {"padding": 2}),
+    "3x3": (2, 32, 14, 14, 64, 3, {"padding": 1}),
+    "3x3, odd": (2, 19, 13, 11, 37, 3, {"padding": 1}),
+    "5x5": (2, 16, 12, 20, 33, 5, {"padding": "same"}),
+    "1x1": (2, 65, 9, 9, 130, 1, {}),
+    "1x1 stride 2": (2, 24, 9, 9, 40, 1, {"stride": 2}),
+    "3x3 stride 2": (2, 24, 15, 15, 40, 3, {"stride": 2, "padding": 1}),
+    "7x7 stride 2 colour": (2, 3, 33, 31, 20, 7, {"stride": 2, "padding": 3}),
+    "dilated": (2, 20, 17, 17, 20, 3, {"dilation": 4, "padding": 4}),
+    "grouped": (2, 32, 12, 12, 48, 3, {"groups": 4, "padding": 1}),
+    "depthwise": (2, 40, 14, 14, 40, 3, {"groups": 40, "padding": 1}),
+    "depthwise stride 2": (2, 17, 14, 14, 17, 5, {"groups": 17, "padding": 2, "stride": 2}),
+    "channel multiplier": (2, 12, 9, 9, 36, 3, {"groups": 12}),
+    "tall kernel": (2, 5, 30, 7, 9, (9, 1), {"padding": (4, 0)}),
+    "stride beyond the kernel": (2, 7, 23, 23, 9, 2, {"stride": (5, 4)}),
+    "kernel as large as the image": (4, 8, 6, 7, 20, (6, 7), {}),
+    "whole batch in one chunk": (33, 2, 4, 4, 3, 3, {}),
+    "one pixel": (5, 33, 1, 1, 17, 1, {}),
+    "padding wider than the kernel": (2, 3, 4, 4, 5, 2, {"padding": 5}),
+}
+
+
+def layer_arrays(layer, make, dtype, rng):
+    n, c, height, width, k, kernel, options = LAYERS[layer]
+    x = make(rng, dtype, n, c, height, width)
+    weight = make(rng, dtype, k, c // options.get("groups", 1), *reference.pair(kernel))
+    bias = make(rng, dtype, k)
+    expected = reference.conv2d(x, weight, bias, **options)
+    return x, weight, bias, make(rng, dtype, *expected.shape), expected, options
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers_of_networks(layer, dtype, rng):
+    x, weight, bias, dy, expected, options = layer_arrays(layer, whole, dtype, rng)
+    np.testing.assert_array_equal(conv2d(x, weight, bias, **options), expected)
+    for gradient, right in zip(conv2d_backward(dy, x, weight, bias=True, **options),
+                               reference.conv2d_backward(dy, x, weight, True, **options)):
+        np.testing.assert_array_equal(gradient, right)
+
+
+@pytest.mark.parametrize("layer", ["3x3", "first 5x5, 6 outputs", "3x3 stride 2", "depthwise"])
+def test_rounding_of_layers(layer, dtype, rng):
+    x, weight, bias, dy, expected, options = layer_arrays(layer, normal, dtype, rng)
+    assert_close(conv2d(x, weight, bias, **options), expected, weight[0].size)
+    for gradient, right in zip(conv2d_backward(dy, x, weight, bias=True, **options),
+                               reference.conv2d_backward(dy, x, weight, True, **options)):
+        assert_close(gradient, right, dy[:, 0].size)
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"padding": 1}, {"padding": (2, 0)}, {"stride": 2}, {"stride": (1, 3), "padding": 1},
+    {"dilation": 2, "padding": 1}, {"padding": "same"}, {"groups": 2, "stride": 2}], ids=str)
+def test_gradients_by_finite_differences(options, rng):
+    groups = options.get("groups", 1)
+    x = normal(rng, np.float64, 2, 4, 6, 5)
+    weight, bias = normal(rng, np.float64, 6, 4 // groups, 3, 2), normal(rng, np.float64, 6)
+    dy = normal(rng, np.float64, *conv2d(x, weight, **options).shape)
+
+    def through(x=x, weight=weight, bias=bias):
+        return np.sum(dy * conv2d(x, weight, bias, **options))
+
+    dx, dweight, dbias = conv2d_backward(dy, x, weight, bias=True, **options)
+    for gradient, function, at in (
+            (dx, lambda v: through(x=v), x), (dweight, lambda v: through(weight=v), weight),
+            (dbias, lambda v: through(bias=v), bias)):
+        numerical = reference.numerical_gradient(function, at)
+        np.testing.assert_allclose(gradient, numerical, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_without_input_gradient(groups, dtype, rng):
+    x, weight = normal(rng, dtype, 3, 4, 8, 8), normal(rng, dtype, 6, 4 // groups, 3, 3)
+    dy = normal(rng, dtype, 3, 6, 6, 6)
+    everything = conv2d_backward(dy, x, weight, bias=True, groups=groups)
+    dx, dweight, dbias = conv2d_backward(dy, x, weight, bias=True, groups=groups,
+                                         input_gradient=False)
+    assert dx is None
+    np.testing.assert_array_equal(dweight, everything[1])
+    np.testing.assert_array_equal(dbias, everything[2])
+
+
+def test_empty_batch(dtype):
+    x, weight = np.zeros((0, 3, 8, 8), dtype), np.ones((5, 3, 3, 3), dtype)
+    y = conv2d(x, weight, np.ones(5, dtype))
+    assert y.shape == (0, 5, 6, 6) and y.dtype == dtype
+    dx, dweight, dbias = conv2d_backward(y, x, weight, bias=True)
+    assert dx.shape == x.shape and dx.dtype == dtype
+    np.testing.assert_array_equal(dweight, np.zeros_like(weight))
+    np.testing.assert_array_equal(dbias, np.zeros(5, dtype))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_bad_pixel_stays_under_its_windows(bad, dtype, rng):
+    x, weight = normal(rng, dtype, 2, 5, 12, 12), 1 + rng.random((20, 5, 3, 3)).astype(dtype)
+    x[1, 3, 6, 7] = bad
+    touched = np.zeros((2, 20, 12, 12), bool)
+    touched[1, :, 5:8, 6:9] = True
+    np.testing.assert_array_equal(~np.isfinite(conv2d(x, weight, padding=1)), touched)
+
+
+def test_denormal_numbers_are_kept(dtype):
+    """The build must not switch the processor to flush-to-zero."""
+    tiny = np.finfo(dtype).smallest_subnormal * 8
+    x = np.full((1, 1, 4, 40), tiny, dtype)
+    np.testing.assert_array_equal(conv2d(x, np.ones((1, 1, 1, 1), dtype)), x)
+
+
+def test_integers_and_half_precision_become_float32(rng):
+    x, weight = rng.integers(-9, 9, (2, 3, 5, 5)), rng.integers(-9, 9, (4, 3, 3, 3))
+    expected = reference.conv2d(x, weight)
+    for integer in (np.int8, np.int32, np.int64, np.float16):
+        y = conv2d(x.astype(integer), weight.astype(integer))
+        assert y.dtype == np.float32
+        np.testing.assert_array_equal(y, expected)
+
+
+def test_integer_images_take_the_type_of_the_weight(rng):
+    """uint8 images with float64 weights are a float64 convolution."""
+    x, weight = rng.integers(0, 255, (2, 3, 5, 5), np.uint8), normal(rng, np.float64, 4, 3, 3, 3)
+    try:
+        y = conv2d(x, weight)
+    except TypeError as error:                      # or it says which argument to convert
+        assert "weight" in str(error)
+    else:
+        assert_close(y, reference.conv2d(x, weight), 27 * 255)

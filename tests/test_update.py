@@ -1,0 +1,50 @@
+"""The optimizer's step: SGD with momentum, Nesterov and weight decay in one pass."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import reference
+from cycnn.functional import sgd_step
+from helpers import assert_close, normal
+from strategies import dtypes, seeds
+
+pytestmark = pytest.mark.usefixtures("threads")
+
+
+@given(length=st.sampled_from([0, 1, 7, 16, 33, 16384, 16385, 40000]),
+       momentum=st.sampled_from([0, 0.9]), weight_decay=st.sampled_from([0, 0.1]),
+       nesterov=st.booleans(), dtype=dtypes, seed=seeds)
+def test_sgd_step(length, momentum, weight_decay, nesterov, dtype, seed):
+    rng = np.random.default_rng(seed)
+    nesterov = nesterov and momentum > 0
+    weight, velocity = normal(rng, dtype, length), np.zeros(length, dtype)
+    expected, expected_velocity = weight, velocity
+    for first in (True, False, False):
+        grad = normal(rng, dtype, length)
+        sgd_step(weight, grad, velocity, 0.1, momentum, weight_decay, nesterov, first)
+        expected, expected_velocity = reference.sgd_step(
+            expected, grad, expected_velocity, 0.1, momentum, weight_decay, nesterov, first)
+    assert_close(weight, expected)
+    if momentum:
+        assert_close(velocity, expected_velocity)
+
+
+def test_parameters_of_any_shape_are_updated_in_place(dtype, rng):
+    for shape in ((), (3,), (5, 4), (8, 3, 3, 3)):
+        weight, grad = np.array(normal(rng, dtype, *shape)), np.array(normal(rng, dtype, *shape))
+        expected, given_grad = weight - dtype(0.5) * grad, grad.copy()
+        same = weight
+        sgd_step(weight, grad, np.zeros_like(weight), 0.5, 0.0, 0.0, False, True)
+        assert same is weight
+        assert_close(weight, expected)
+        np.testing.assert_array_equal(grad, given_grad)
+
+
+def test_the_first_step_ignores_what_is_in_velocity(dtype, rng):
+    weight, grad = normal(rng, dtype, 50), normal(rng, dtype, 50)
+    velocity = np.full(50, np.nan, dtype)
+    sgd_step(weight, grad, velocity, 0.1, 0.9, 0.0, False, True)
+    assert np.isfinite(weight).all()
+    np.testing.assert_array_equal(velocity, grad)
