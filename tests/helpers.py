@@ -48,8 +48,8 @@ def channels_last(x):
 
 
 def sliced(x):
-    """Every second element, along every axis, of a larger array full of NaN or -1."""
-    large = np.full([2 * n + 1 for n in x.shape], np.nan if x.dtype.kind == "f" else -1, x.dtype)
+    """Every second element, along every axis, of a larger array full of NaN or 99."""
+    large = np.full([2 * n + 1 for n in x.shape], np.nan if x.dtype.kind == "f" else 99, x.dtype)
     view = large[tuple(slice(1, None, 2) for _ in x.shape)]
     view[...] = x
     return view
