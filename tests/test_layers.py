@@ -363,6 +363,14 @@ def test_layers_of_ones_own(rng):
     assert "(inner): Sequential(" in repr(model)
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3)])
+def test_a_parameter_keeps_its_shape(shape):
+    for order in "CF":
+        parameter = cn.Parameter(np.ones(shape, order=order))
+        assert parameter.data.shape == shape and parameter.data.flags.c_contiguous
+        assert repr(parameter) == f"Parameter(shape={shape}, dtype=float64)"
+
+
 def test_a_module_says_what_it_lacks():
     with pytest.raises(NotImplementedError, match="Module has no forward"):
         cn.Module()(np.zeros(3))

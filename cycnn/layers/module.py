@@ -19,7 +19,7 @@ class Parameter:
     """
 
     def __init__(self, data):
-        self.data = np.ascontiguousarray(data)
+        self.data = np.asarray(data, order="C")
         if self.data.dtype not in (np.float32, np.float64):
             raise TypeError(f"a Parameter must be float32 or float64, got {self.data.dtype}")
         self.grad = None
