@@ -197,7 +197,7 @@ class Trainer:
         return images, self._check_targets(images, labels, f"{name} labels")
 
     def _check_targets(self, images, labels, name):
-        """The labels as the loss takes them, after a trial run of the model with none of the images."""
+        """The labels as the loss takes them, after a run of the model with none of the images."""
         dtype = dtype_of(self.model)
         with evaluation_mode(self.model):
             outputs = self.model.forward(batches.none(images, self.model.normalization, dtype))

@@ -119,7 +119,8 @@ def test_sgd_wants_parameters():
 # --- schedules ---------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name, arguments, steps", [
-    ("CosineAnnealingLR", dict(T_max=12), 12), ("CosineAnnealingLR", dict(T_max=7, eta_min=0.01), 7),
+    ("CosineAnnealingLR", dict(T_max=12), 12),
+    ("CosineAnnealingLR", dict(T_max=7, eta_min=0.01), 7),
     ("OneCycleLR", dict(max_lr=0.5, total_steps=20), 19),
     ("OneCycleLR", dict(max_lr=0.1, total_steps=11, pct_start=0.45, base_momentum=0.5,
                         max_momentum=0.9, div_factor=5, final_div_factor=100), 10),
