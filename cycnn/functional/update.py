@@ -41,7 +41,7 @@ def sgd_step(weight, grad, velocity, lr, momentum=0.0, weight_decay=0.0, nestero
     if nesterov and not momentum:
         raise ValueError("nesterov needs a momentum above 0, got momentum=0")
     flat = _in_place(weight, "weight")
-    grad = _check.floats(grad, "grad", dtype=weight.dtype)
+    grad = np.ascontiguousarray(_check.floats(grad, "grad", dtype=weight.dtype))
     _check.shape(grad, weight.shape, "grad", "that of weight")
     if momentum:
         old = _in_place(velocity, "velocity")

@@ -5,9 +5,9 @@ from ..functional._format import is_channels_last, to_nhwc
 
 
 def channels_last(x, dtype=None):
-    """`x`, (N, C, H, W), with channels-last memory; `dtype` is what integers are converted to."""
+    """`x`, (N, C, H, W), in the format channels last; `dtype` is what integers are converted to."""
     x = _check.floats(x, "x", 4, dtype)
-    if is_channels_last(x) and x.transpose(0, 2, 3, 1).flags.c_contiguous:
+    if is_channels_last(x):
         return x
     rows = to_nhwc(x)
     n, h, w, c = rows.shape

@@ -224,7 +224,7 @@ class Module:
             outputs = [self.forward(x) for x in
                        batches.in_order(images, batch_size, self.normalization, dtype)]
             if not outputs:
-                outputs = [self.forward(batches.empty(images.shape[1:], dtype))]
+                outputs = [self.forward(batches.none(images, self.normalization, dtype))]
         outputs = np.concatenate(outputs)
         if outputs.ndim != 2:
             raise ValueError("predicting classes needs a network whose output is (N, classes), "
