@@ -4,6 +4,7 @@ Each check returns the value in the form that the kernels take, or raises a Valu
 that names the argument, what it got and what it needs.
 """
 
+import math
 import operator
 
 import numpy as np
@@ -120,7 +121,7 @@ def number(value, name, minimum=None, below=None):
         result = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {value!r}") from None
-    if (not np.isfinite(result) or (minimum is not None and result < minimum)
+    if (not math.isfinite(result) or (minimum is not None and result < minimum)
             or (below is not None and result >= below)):
         bounds = "" if minimum is None else f" of at least {minimum}"
         bounds += "" if below is None else f" and below {below}"

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..kernels import cpu, layout
 from . import _check
+from ._memory import empty
 
 
 def is_channels_last(x):
@@ -64,7 +65,7 @@ _TRANSPOSE = _check.by_dtype(layout.transpose)
 
 def _transpose(x):
     """(N, i, j) in C order -> (N, j, i) in C order."""
-    y = np.empty((x.shape[0], x.shape[2], x.shape[1]), x.dtype)
+    y = empty((x.shape[0], x.shape[2], x.shape[1]), x.dtype)
     if x.size:
         _TRANSPOSE[x.dtype](x, y, cpu.threads_for(x.size * 8))
     return y

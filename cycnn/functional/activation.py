@@ -9,6 +9,7 @@ import numpy as np
 from ..kernels import activation as kernels
 from ..kernels import cpu
 from . import _check
+from ._memory import empty
 
 _FORWARD = _check.by_dtype(kernels.forward)
 _BACKWARD = _check.by_dtype(kernels.backward)
@@ -159,10 +160,9 @@ def sigmoid_backward(dy, y):
 
 def _forward(function, x, slope, work):
     x, flat = dense(_check.floats(x, "x"))
-    y = np.empty_like(x, subok=False)
+    y, flat_y = empty_like(x)
     if flat.size:
-        _FORWARD[flat.dtype](function, flat, y.ravel("K"), slope,
-                             cpu.threads_for(flat.size * work))
+        _FORWARD[x.dtype](function, flat, flat_y, slope, cpu.threads_for(flat.size * work))
     return y
 
 
@@ -170,27 +170,36 @@ def _backward(function, dy, x, name, slope):
     x, flat = dense(_check.floats(x, name))
     dy = _check.floats(dy, "dy", dtype=x.dtype)
     _check.shape(dy, x.shape, "dy", f"that of {name}")
-    dx = np.empty_like(x, subok=False)
+    dx, flat_dx = empty_like(x)
     if flat.size:
-        _BACKWARD[flat.dtype](function, like(dy, x), flat, dx.ravel("K"), slope,
-                              cpu.threads_for(flat.size * _LIGHT))
+        _BACKWARD[x.dtype](function, like(dy, x), flat, flat_dx, slope,
+                           cpu.threads_for(flat.size * _LIGHT))
     return dx
 
 
 def dense(x):
     """`x`, or a copy of it without gaps, and its memory as a vector."""
-    if not x.flags.c_contiguous:
-        # Axes from the largest stride to the smallest: the order in which a dense memory runs.
-        order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
-        if not x.transpose(order).flags.c_contiguous:
-            x = np.ascontiguousarray(x)
-    return x, x.ravel("K")
+    if x.flags.c_contiguous:
+        return x, x.reshape(-1)
+    # Axes from the largest stride to the smallest: the order in which a dense memory runs.
+    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    view = x.transpose(order)
+    if view.flags.c_contiguous:
+        return x, view.reshape(-1)
+    x = np.ascontiguousarray(x)
+    return x, x.reshape(-1)
+
+
+def empty_like(x):
+    """An array for results in the memory order of `x`, which has no gaps, and it as a vector."""
+    flat = empty((x.size,), x.dtype)
+    return np.ndarray(x.shape, x.dtype, flat, 0, x.strides), flat
 
 
 def like(x, other):
     """The numbers of `x` as a vector in the memory order of `other`, an array without gaps."""
-    if x.strides != other.strides:
-        copy = np.empty_like(other, dtype=x.dtype)
-        copy[...] = x
-        x = copy
-    return x.ravel("K")
+    if x.strides == other.strides:
+        return dense(x)[1]
+    copy, flat = empty_like(other)
+    copy[...] = x
+    return flat

@@ -7,6 +7,7 @@ import numpy as np
 from ..kernels import cpu
 from ..kernels import layout as kernels
 from . import _check, _format
+from ._memory import empty
 
 _GATHER = {(np.dtype(source), np.dtype(target)): kernels.gather[source_name, target_name]
            for source, source_name in ((np.uint8, "unsigned char"), (np.float32, "float"),
@@ -86,7 +87,7 @@ def gather_batch(images, indices, mean, std, dtype=np.float32):
     mean, scale = _mean_and_scale(_bytes(mean, "mean"), _bytes(std, "std"), channels, dtype)
     _check.in_range(indices, number, "indices", "the number of images")
     pixels = height * width
-    batch = np.empty((indices.size, pixels, channels), dtype)
+    batch = empty((indices.size, pixels, channels), dtype)
     result = batch.reshape(indices.size, height, width, channels).transpose(0, 3, 1, 2)
     if batch.size == 0:
         _check.floats(images[:0], "images")
@@ -110,7 +111,8 @@ def _bytes(values, name):
     try:
         return np.asarray(values, np.float64).tobytes()
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number or one for each channel, got {values!r}") from None
+        raise TypeError(f"{name} must be a number or one for each channel, "
+                        f"got {values!r}") from None
 
 
 @functools.lru_cache(maxsize=64)

@@ -7,7 +7,8 @@ import numpy as np
 from ..kernels import cpu
 from ..kernels import loss as kernels
 from . import _check
-from .activation import dense, like
+from ._memory import empty
+from .activation import dense, empty_like, like
 
 _SOFTMAX = _check.by_dtype(kernels.softmax)
 _SOFTMAX_BACKWARD = _check.by_dtype(kernels.softmax_backward)
@@ -123,7 +124,7 @@ def cross_entropy_with_gradient(logits, labels):
     rows, classes = logits.shape
     _check.shape(labels, (rows,), "labels", "one for each row of logits")
     _check.in_range(labels, classes, "labels", "the number of classes")
-    gradient = np.empty(logits.shape, logits.dtype)
+    gradient = empty(logits.shape, logits.dtype)
     if not logits.size:
         return math.nan, gradient
     loss = _CROSS_ENTROPY[logits.dtype](logits, labels, gradient, np.empty(rows),
@@ -165,9 +166,9 @@ def mse_loss_backward(prediction, target):
         In the memory order of `prediction`.
     """
     prediction, flat, target = _pair(prediction, target)
-    gradient = np.empty_like(prediction, subok=False)
+    gradient, flat_gradient = empty_like(prediction)
     if flat.size:
-        _SQUARED_ERROR_BACKWARD[flat.dtype](flat, target, gradient.ravel("K"),
+        _SQUARED_ERROR_BACKWARD[flat.dtype](flat, target, flat_gradient,
                                             cpu.threads_for(flat.size * 8))
     return gradient
 
@@ -188,7 +189,7 @@ def _along(rows_function, axis, *arrays):
         raise ValueError(f"axis must be from {-ndim} to {ndim - 1} for an array of {ndim} "
                          f"dimensions, got {axis}")
     arrays = [np.ascontiguousarray(np.moveaxis(array, axis, -1)) for array in arrays]
-    result = np.empty_like(arrays[0], subok=False)
+    result = empty(arrays[0].shape, arrays[0].dtype)
     if result.size:
         rows_function(*(array.reshape(-1, array.shape[-1]) for array in (*arrays, result)))
     return np.ascontiguousarray(np.moveaxis(result, -1, axis))

@@ -11,6 +11,7 @@ import numpy as np
 from ..kernels import cpu
 from ..kernels import pool as kernels
 from . import _check, _format
+from ._memory import empty
 
 
 def _by_dtypes(kernel):
@@ -24,7 +25,7 @@ _MAX = _by_dtypes(kernels.max_pool)
 _MAX_BACKWARD = _by_dtypes(kernels.max_pool_backward)
 _INDICES = {np.dtype(np.uint8): kernels.winners_to_indices["unsigned char"],
             np.dtype(np.int32): kernels.winners_to_indices["int"]}
-_UINT8, _INT32 = np.dtype(np.uint8), np.dtype(np.int32)
+_UINT8, _INT32, _INT64 = np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.int64)
 _SCATTER = _check.by_dtype(kernels.scatter)
 _AVERAGE = _check.by_dtype(kernels.average_pool)
 _AVERAGE_BACKWARD = _check.by_dtype(kernels.average_pool_backward)
@@ -68,14 +69,13 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
         If an argument is of the wrong kind, or the result would be empty.
     """
     x = _check.floats(x, "x", 4)
-    out, geometry, _ = _geometry(x.shape, kernel_size, stride, padding, dilation,
-                                 ceil_mode)
+    out, geometry = _geometry(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     planes = not _format.is_channels_last(x)
     rows = _rows(x, planes)
     y, winners = _max(rows, out, geometry, return_indices)
     if not return_indices:
         return _images(y, planes, x.shape)
-    indices = np.empty(y.shape, np.int64)
+    indices = empty(y.shape, _INT64)
     if y.size:
         _INDICES[winners.dtype](winners, indices, geometry, x.shape[2], x.shape[3],
                                 cpu.threads_for(y.size * 8))
@@ -111,17 +111,12 @@ def max_pool2d_backward(dy, indices, input_size):
     if indices.dtype != np.int64:
         indices = _check.integers(indices, "indices", 4)
     _check.shape(indices, dy.shape, "indices", "that of dy")
-    if isinstance(input_size, (tuple, list)) and len(input_size) == 2:
-        input_size = (*dy.shape[:2], *input_size)
-    n, c, h, w = input_size = _check.image_size(input_size, "input_size")
-    if dy.shape[:2] != (n, c):
-        raise ValueError(f"dy must have shape (N, C, OH, OW) with N = {n} and C = {c} of "
-                         f"input_size, got {dy.shape}")
+    _, _, h, w = input_size = _input_size(input_size, dy)
     planes = not _format.is_channels_last(dy)
     dy, indices = _rows(dy, planes), _rows(indices, planes)
     _check.in_range(indices, h * w, "indices", f"the pixels of an image of {h} x {w}")
     count, oh, ow, channels = dy.shape
-    dx = np.empty((count, h, w, channels), dy.dtype)
+    dx = empty((count, h, w, channels), dy.dtype)
     if not dy.size:
         dx[...] = 0
     elif dx.size:
@@ -147,14 +142,13 @@ def max_pool2d_with_winners(x, kernel_size, stride=None, padding=0, dilation=1, 
         Which pixel of its window won, counted row by row: uint8, or int32 for more than 255 pixels.
     """
     x = _check.floats(x, "x", 4)
-    out, geometry, _ = _geometry(x.shape, kernel_size, stride, padding, dilation,
-                                 ceil_mode)
+    out, geometry = _geometry(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     y, winners = _max(_format.to_nhwc(x), out, geometry, True)
     return y.transpose(0, 3, 1, 2), winners
 
 
-def max_pool2d_backward_with_winners(dy, winners, input_size, kernel_size, stride=None, padding=0,
-                                     dilation=1, ceil_mode=False):
+def max_pool2d_winners_backward(dy, winners, input_size, kernel_size, stride=None, padding=0,
+                                dilation=1):
     """The gradient of :func:`max_pool2d_with_winners`, called with the same arguments.
 
     Parameters
@@ -170,15 +164,16 @@ def max_pool2d_backward_with_winners(dy, winners, input_size, kernel_size, strid
     -------
     ndarray, shape (N, C, H, W), channels-last memory
     """
-    n, c, h, w = input_size
-    out, geometry, _ = _geometry(input_size, kernel_size, stride, padding, dilation,
-                                 ceil_mode)
     dy = _check.floats(dy, "dy", 4)
-    _check.shape(dy, (n, c, *out), "dy", "that of the result")
-    dx = np.empty((n, h, w, c), dy.dtype)
+    n, oh, ow, c = winners.shape
+    _check.shape(dy, (n, c, oh, ow), "dy", "that of the result")
+    _, _, h, w = input_size
+    dx = empty((n, h, w, c), dy.dtype)
     if dx.size:
-        _MAX_BACKWARD[dy.dtype, winners.dtype](_format.to_nhwc(dy), winners, dx, geometry,
-                                               cpu.threads_for(dx.size * 8))
+        _MAX_BACKWARD[dy.dtype, winners.dtype](
+            _format.to_nhwc(dy), winners, dx, _window(*_options(kernel_size, stride, padding,
+                                                                dilation)),
+            cpu.threads_for(dx.size * 8))
     return dx.transpose(0, 3, 1, 2)
 
 
@@ -211,13 +206,13 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
         If an argument is of the wrong kind, or the result would be empty.
     """
     x = _check.floats(x, "x", 4)
-    out, geometry, area = _geometry(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    out, geometry = _geometry(x.shape, kernel_size, stride, padding, 1, ceil_mode)
     planes = not _format.is_channels_last(x)
     rows = _rows(x, planes)
-    y = np.empty((rows.shape[0], *out, rows.shape[3]), x.dtype)
+    y = empty((rows.shape[0], *out, rows.shape[3]), x.dtype)
     if y.size:
         _AVERAGE[x.dtype](rows, y, geometry, bool(count_include_pad),
-                          cpu.threads_for(y.size * area * 4))
+                          cpu.threads_for(y.size * geometry[0] * geometry[1] * 4))
     return _images(y, planes, x.shape)
 
 
@@ -230,7 +225,7 @@ def avg_pool2d_backward(dy, input_size, kernel_size, stride=None, padding=0, cei
     dy : array_like, shape (N, C, OH, OW)
         Gradient of the result.
     input_size : tuple of int
-        (N, C, H, W) of the argument.
+        (N, C, H, W) or (H, W) of the argument.
     kernel_size, stride, padding, ceil_mode, count_include_pad
         As for :func:`avg_pool2d`.
 
@@ -240,15 +235,15 @@ def avg_pool2d_backward(dy, input_size, kernel_size, stride=None, padding=0, cei
         In the memory format of `dy`.
     """
     dy = _check.floats(dy, "dy", 4)
-    n, c, h, w = input_size = _check.image_size(input_size, "input_size")
-    out, geometry, area = _geometry(input_size, kernel_size, stride, padding, 1, ceil_mode)
+    n, c, h, w = input_size = _input_size(input_size, dy)
+    out, geometry = _geometry(input_size, kernel_size, stride, padding, 1, ceil_mode)
     _check.shape(dy, (n, c, *out), "dy", "that of the result")
     planes = not _format.is_channels_last(dy)
     dy = _rows(dy, planes)
-    dx = np.empty((dy.shape[0], h, w, dy.shape[3]), dy.dtype)
+    dx = empty((dy.shape[0], h, w, dy.shape[3]), dy.dtype)
     if dx.size:
         _AVERAGE_BACKWARD[dy.dtype](dy, dx, geometry, bool(count_include_pad),
-                                    cpu.threads_for(dy.size * area * 4 + dx.size * 4))
+                                    cpu.threads_for(dy.size * geometry[0] * geometry[1] * 4))
     return _images(dx, planes, input_size)
 
 
@@ -271,7 +266,7 @@ def global_avg_pool2d(x):
         raise ValueError(f"x must have at least one pixel, got shape {x.shape}")
     planes = not _format.is_channels_last(x)
     rows = _rows(x, planes)
-    y = np.empty((rows.shape[0], 1, 1, rows.shape[3]), x.dtype)
+    y = empty((rows.shape[0], 1, 1, rows.shape[3]), x.dtype)
     if y.size:
         _MEAN[x.dtype](rows.reshape(rows.shape[0], h * w, rows.shape[3]),
                        y.reshape(rows.shape[0], rows.shape[3]), cpu.threads_for(x.size * 8))
@@ -286,7 +281,7 @@ def global_avg_pool2d_backward(dy, input_size):
     dy : array_like, shape (N, C, 1, 1)
         Gradient of the result.
     input_size : tuple of int
-        (N, C, H, W) of the argument.
+        (N, C, H, W) or (H, W) of the argument.
 
     Returns
     -------
@@ -294,16 +289,27 @@ def global_avg_pool2d_backward(dy, input_size):
         In the memory format of `dy`.
     """
     dy = _check.floats(dy, "dy", 4)
-    n, c, h, w = input_size = _check.image_size(input_size, "input_size")
+    n, c, h, w = input_size = _input_size(input_size, dy)
     _check.shape(dy, (n, c, 1, 1), "dy", "that of the result")
     planes = not _format.is_channels_last(dy)
     rows = _rows(dy, planes)
-    dx = np.empty((rows.shape[0], h, w, rows.shape[3]), dy.dtype)
+    dx = empty((rows.shape[0], h, w, rows.shape[3]), dy.dtype)
     if dx.size:
         _SPREAD[dy.dtype](rows.reshape(rows.shape[0], rows.shape[3]),
                           dx.reshape(rows.shape[0], h * w, rows.shape[3]),
                           cpu.threads_for(dx.size * 8))
     return _images(dx, planes, input_size)
+
+
+def _input_size(input_size, dy):
+    """(N, C, H, W), where (H, W) alone may be given."""
+    if isinstance(input_size, (tuple, list)) and len(input_size) == 2:
+        input_size = (*dy.shape[:2], *input_size)
+    input_size = _check.image_size(input_size, "input_size")
+    if input_size[:2] != dy.shape[:2]:
+        raise ValueError(f"dy must have N = {input_size[0]} and C = {input_size[1]} like "
+                         f"input_size, got shape {dy.shape}")
+    return input_size
 
 
 def _rows(x, planes):
@@ -325,16 +331,15 @@ def _max(x, out, geometry, want_winners):
     """The maxima of images (N, H, W, C), and the winners (None if not wanted)."""
     shape = (x.shape[0], *out, x.shape[3])
     tap = _UINT8 if geometry[0] * geometry[1] <= 255 else _INT32
-    y = np.empty(shape, x.dtype)
-    winners = np.empty(shape, tap) if want_winners else None
+    y = empty(shape, x.dtype)
+    winners = empty(shape, tap) if want_winners else None
     if y.size:
         _MAX[x.dtype, tap](x, y, winners, geometry, cpu.threads_for(x.size * 8))
     return y, winners
 
 
-def _geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
-    """((OH, OW), the kernels' geometry, pixels of a window), with every argument checked."""
-    # The cache tells 1 from neither True nor 1.0, so only true integers may get there.
+def _options(kernel_size, stride, padding, dilation):
+    """The options in a form that caches tell apart: to them True and 1.0 are the same as 1."""
     if type(kernel_size) is not int:
         kernel_size = _check.pair(kernel_size, "kernel_size", 1)
     if stride is None:
@@ -345,34 +350,49 @@ def _geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
         padding = _check.pair(padding, "padding", 0)
     if type(dilation) is not int:
         dilation = _check.pair(dilation, "dilation", 1)
-    return _cached_geometry(tuple(shape), kernel_size, stride, padding, dilation, bool(ceil_mode))
+    return kernel_size, stride, padding, dilation
+
+
+@functools.lru_cache(maxsize=256)
+def _window(kernel_size, stride, padding, dilation):
+    """The options as the kernels take them, checked: vertical and horizontal of each."""
+    return (*_check.pair(kernel_size, "kernel_size", 1), *_check.pair(stride, "stride", 1),
+            *_check.pair(padding, "padding", 0), *_check.pair(dilation, "dilation", 1))
+
+
+def _geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
+    """((OH, OW), the options as the kernels take them), with every argument checked."""
+    return _cached_geometry(shape, *_options(kernel_size, stride, padding, dilation),
+                            bool(ceil_mode))
 
 
 @functools.lru_cache(maxsize=512)
 def _cached_geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
-    kernel = _check.pair(kernel_size, "kernel_size", 1)
-    step = _check.pair(stride, "stride", 1)
-    pad = _check.pair(padding, "padding", 0)
-    spread = _check.pair(dilation, "dilation", 1)
+    window = _window(kernel_size, stride, padding, dilation)
     out = []
     for axis in (0, 1):
-        size, reach = shape[2 + axis], spread[axis] * (kernel[axis] - 1) + 1
-        if pad[axis] > kernel[axis] // 2:
+        size, (kernel, step, pad, spread) = shape[2 + axis], window[axis::2]
+        reach = spread * (kernel - 1) + 1
+        if pad > kernel // 2:
             raise ValueError(f"padding must be at most half of kernel_size={kernel_size}, "
                              f"got padding={padding}")
-        number = (size + 2 * pad[axis] - reach + (step[axis] - 1) * ceil_mode) // step[axis] + 1
-        if ceil_mode and (number - 1) * step[axis] >= size + pad[axis]:
+        number = (size + 2 * pad - reach + (step - 1) * ceil_mode) // step + 1
+        if ceil_mode and (number - 1) * step >= size + pad:
             number -= 1
         if number < 1 or size < 1:
             raise ValueError(f"kernel_size must fit into the padded image: a window of {reach} "
-                             f"pixels does not fit into {size} + 2 * {pad[axis]} "
-                             f"(image shape {shape}, kernel_size={kernel_size}, "
-                             f"padding={padding}, dilation={dilation})")
-        starts = (i * step[axis] - pad[axis] for i in range(number))
-        if spread[axis] > 1 and any(not any(0 <= start + tap * spread[axis] < size
-                                            for tap in range(kernel[axis])) for start in starts):
+                             f"pixels does not fit into {size} + 2 * {pad} (image shape {shape}, "
+                             f"kernel_size={kernel_size}, padding={padding}, dilation={dilation})")
+        if spread > 1 and not all(_touches(i * step - pad, kernel, spread, size)
+                                  for i in range(number)):
             raise ValueError(f"padding={padding} with dilation={dilation} leaves a window without "
                              f"a pixel of the image (shape {shape}, kernel_size={kernel_size})")
         out.append(number)
     _check.size((*shape[:2], *out), "the result")
-    return tuple(out), (*kernel, *step, *pad, *spread), kernel[0] * kernel[1]
+    return tuple(out), window
+
+
+def _touches(start, kernel, spread, size):
+    """Whether a pixel of the window that begins at `start` is one of the image."""
+    tap = max(0, -(start // spread))                    # the first at or beyond 0
+    return tap < kernel and start + tap * spread < size

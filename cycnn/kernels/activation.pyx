@@ -15,6 +15,8 @@ cpdef enum:
     TANH
     SIGMOID
 
+# One thread runs the loops below without OpenMP: to open a parallel region of one thread costs as
+# much as a small array.
 
 def forward(int function, const real[::1] x, real[::1] y, real slope, int threads):
     """y = function(x); `slope` is that of LEAKY_RELU below zero."""
@@ -22,9 +24,12 @@ def forward(int function, const real[::1] x, real[::1] y, real slope, int thread
     cdef const real *px = &x[0]
     cdef real *py = &y[0]
     with nogil:
-        for i in prange(chunks, num_threads=threads, schedule="static"):
-            forward_chunk(function, px + i * CHUNK, py + i * CHUNK, min(CHUNK, n - i * CHUNK),
-                          slope)
+        if threads == 1:
+            for i in range(chunks):
+                forward_chunk(function, px, py, n, i, slope)
+        else:
+            for i in prange(chunks, num_threads=threads, schedule="static"):
+                forward_chunk(function, px, py, n, i, slope)
 
 
 def backward(int function, const real[::1] dy, const real[::1] x, real[::1] dx, real slope,
@@ -35,16 +40,20 @@ def backward(int function, const real[::1] dy, const real[::1] x, real[::1] dx, 
     cdef const real *px = &x[0]
     cdef real *pdx = &dx[0]
     with nogil:
-        for i in prange(chunks, num_threads=threads, schedule="static"):
-            backward_chunk(function, pdy + i * CHUNK, px + i * CHUNK, pdx + i * CHUNK,
-                           min(CHUNK, n - i * CHUNK), slope)
+        if threads == 1:
+            for i in range(chunks):
+                backward_chunk(function, pdy, px, pdx, n, i, slope)
+        else:
+            for i in prange(chunks, num_threads=threads, schedule="static"):
+                backward_chunk(function, pdy, px, pdx, n, i, slope)
 
 
 # The comparisons are written so that NaN takes the branch that passes it on.
 
 cdef inline void forward_chunk(int function, const real *x, real *y, Py_ssize_t n,
-                               real slope) noexcept nogil:
+                               Py_ssize_t chunk, real slope) noexcept nogil:
     cdef Py_ssize_t i
+    x, y, n = x + chunk * CHUNK, y + chunk * CHUNK, min(CHUNK, n - chunk * CHUNK)
     if function == RELU:
         for i in range(n):
             y[i] = 0 if x[i] <= 0 else x[i]
@@ -60,8 +69,10 @@ cdef inline void forward_chunk(int function, const real *x, real *y, Py_ssize_t 
 
 
 cdef inline void backward_chunk(int function, const real *dy, const real *x, real *dx,
-                                Py_ssize_t n, real slope) noexcept nogil:
+                                Py_ssize_t n, Py_ssize_t chunk, real slope) noexcept nogil:
     cdef Py_ssize_t i
+    dy, x, dx = dy + chunk * CHUNK, x + chunk * CHUNK, dx + chunk * CHUNK
+    n = min(CHUNK, n - chunk * CHUNK)
     if function == RELU:
         for i in range(n):
             dx[i] = 0 if x[i] <= 0 else dy[i]

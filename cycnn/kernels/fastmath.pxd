@@ -1,8 +1,8 @@
-"""The exponential, tanh and the logistic function as straight-line arithmetic that compilers vectorise.
+"""exp, tanh and the logistic function as straight-line arithmetic, which compilers vectorise.
 
 No branches, no tables, no calls: a loop over these becomes vector code, which one over libm's
-functions does not. Errors stay below 2 units in the last place (double: 3), infinities and NaN are right, and
-results too small for a normal number are rounded once, as they should be.
+functions does not. Errors stay below 2 units in the last place (double: 3), infinities and NaN are
+right, and results too small for a normal number are rounded once, as they should be.
 """
 
 ctypedef fused real:

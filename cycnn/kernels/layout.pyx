@@ -16,26 +16,33 @@ ctypedef fused pixel:
 cdef enum:
     SIDE = 32
 
+# One thread runs the loops below without OpenMP: to open a parallel region of one thread costs as
+# much as a small array.
+
 
 def transpose(const real[:, :, ::1] x, real[:, :, ::1] y, int threads):
-    """y[n, j, i] = x[n, i, j]: with pixels as one axis, channels first to channels last and back."""
+    """y[n, j, i] = x[n, i, j]: with pixels as one axis, from channels first to last, and back."""
     cdef Py_ssize_t images = x.shape[0], rows = x.shape[1], columns = x.shape[2]
-    cdef Py_ssize_t strips = (columns + SIDE - 1) // SIDE, task, n, j
+    cdef Py_ssize_t strips = (columns + SIDE - 1) // SIDE, i
     cdef const real *px = &x[0, 0, 0]
     cdef real *py = &y[0, 0, 0]
     with nogil:
-        for task in prange(images * strips, num_threads=threads, schedule="static"):
-            n = task // strips
-            j = task % strips * SIDE
-            transpose_strip(px + n * rows * columns + j, py + (n * columns + j) * rows, rows,
-                            min(SIDE, columns - j), columns)
+        if threads == 1:
+            for i in range(images * strips):
+                transpose_strip(px, py, rows, columns, i)
+        else:
+            for i in prange(images * strips, num_threads=threads, schedule="static"):
+                transpose_strip(px, py, rows, columns, i)
 
 
-cdef inline void transpose_strip(const real *x, real *y, Py_ssize_t rows, Py_ssize_t width,
-                                 Py_ssize_t columns) noexcept nogil:
+cdef inline void transpose_strip(const real *x, real *y, Py_ssize_t rows, Py_ssize_t columns,
+                                 Py_ssize_t task) noexcept nogil:
+    """SIDE columns of one image."""
+    cdef Py_ssize_t strips = (columns + SIDE - 1) // SIDE, left = task % strips * SIDE
     cdef Py_ssize_t top = 0, i, j
+    x, y = x + task // strips * rows * columns, y + task // strips * rows * columns
     while top < rows:
-        for j in range(width):
+        for j in range(left, min(left + SIDE, columns)):
             for i in range(top, min(top + SIDE, rows)):
                 y[j * rows + i] = x[i * columns + j]
         top += SIDE
@@ -54,16 +61,21 @@ def gather(const pixel[:, ::1] images, const long long[::1] indices, const real[
     cdef const real *s = &scale[0]
     cdef real *y = &batch[0, 0, 0]
     with nogil:
-        for b in prange(size, num_threads=threads, schedule="static"):
-            normalise(source + index[b] * pixels * channels, y + b * pixels * channels, m, s,
-                      pixels, channels, channels_last)
+        if threads == 1:
+            for b in range(size):
+                normalise(source, index[b], y, b, m, s, pixels, channels, channels_last)
+        else:
+            for b in prange(size, num_threads=threads, schedule="static"):
+                normalise(source, index[b], y, b, m, s, pixels, channels, channels_last)
 
 
-cdef inline void normalise(const pixel *x, real *y, const real *mean, const real *scale,
-                           Py_ssize_t pixels, Py_ssize_t channels,
-                           bint channels_last) noexcept nogil:
+cdef inline void normalise(const pixel *x, Py_ssize_t source, real *y, Py_ssize_t target,
+                           const real *mean, const real *scale, Py_ssize_t pixels,
+                           Py_ssize_t channels, bint channels_last) noexcept nogil:
+    """Image y[target] from image x[source]."""
     cdef Py_ssize_t p, c
     cdef real m, s
+    x, y = x + source * pixels * channels, y + target * pixels * channels
     if channels_last and channels > 1:
         for p in range(pixels):
             for c in range(channels):

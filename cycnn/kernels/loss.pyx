@@ -15,6 +15,9 @@ cdef enum:
 cpdef enum:
     CHUNK = 8192
 
+# One thread runs the loops below without OpenMP: to open a parallel region of one thread costs as
+# much as a small array.
+
 
 def softmax(const real[:, ::1] x, real[:, ::1] y, int threads):
     """Each row of y = exp(x - max(x)) / sum of the same."""
@@ -22,9 +25,12 @@ def softmax(const real[:, ::1] x, real[:, ::1] y, int threads):
     cdef const real *px = &x[0, 0]
     cdef real *py = &y[0, 0]
     with nogil:
-        for i in prange(tasks, num_threads=threads, schedule="static"):
-            softmax_rows(px + i * ROWS * classes, py + i * ROWS * classes,
-                         min(ROWS, rows - i * ROWS), classes)
+        if threads == 1:
+            for i in range(tasks):
+                softmax_rows(px, py, rows, classes, i)
+        else:
+            for i in prange(tasks, num_threads=threads, schedule="static"):
+                softmax_rows(px, py, rows, classes, i)
 
 
 def softmax_backward(const real[:, ::1] dy, const real[:, ::1] y, real[:, ::1] dx, int threads):
@@ -34,9 +40,12 @@ def softmax_backward(const real[:, ::1] dy, const real[:, ::1] y, real[:, ::1] d
     cdef const real *py = &y[0, 0]
     cdef real *pdx = &dx[0, 0]
     with nogil:
-        for i in prange(tasks, num_threads=threads, schedule="static"):
-            softmax_backward_rows(pdy + i * ROWS * classes, py + i * ROWS * classes,
-                                  pdx + i * ROWS * classes, min(ROWS, rows - i * ROWS), classes)
+        if threads == 1:
+            for i in range(tasks):
+                softmax_backward_rows(pdy, py, pdx, rows, classes, i)
+        else:
+            for i in prange(tasks, num_threads=threads, schedule="static"):
+                softmax_backward_rows(pdy, py, pdx, rows, classes, i)
 
 
 def cross_entropy(const real[:, ::1] logits, const long long[::1] labels, real[:, ::1] gradient,
@@ -54,13 +63,15 @@ def cross_entropy(const real[:, ::1] logits, const long long[::1] labels, real[:
     cdef const long long *label = &labels[0]
     cdef real *g = &gradient[0, 0]
     cdef double *loss = &losses[0]
-    cdef double result = 0
+    cdef double result
     with nogil:
-        for i in prange(tasks, num_threads=threads, schedule="static"):
-            cross_entropy_rows(px + i * ROWS * classes, label + i * ROWS, g + i * ROWS * classes,
-                               loss + i * ROWS, min(ROWS, rows - i * ROWS), classes, 1. / rows)
-        for i in range(rows):
-            result += loss[i]
+        if threads == 1:
+            for i in range(tasks):
+                cross_entropy_rows(px, label, g, loss, rows, classes, i)
+        else:
+            for i in prange(tasks, num_threads=threads, schedule="static"):
+                cross_entropy_rows(px, label, g, loss, rows, classes, i)
+        result = total(VALUE, loss, loss, rows)
     return result / rows
 
 
@@ -71,12 +82,15 @@ def squared_error(const real[::1] prediction, const real[::1] target, double[::1
     cdef const real *p = &prediction[0]
     cdef const real *t = &target[0]
     cdef double *sums = &partial[0]
-    cdef double result = 0
+    cdef double result
     with nogil:
-        for i in prange(chunks, num_threads=threads, schedule="static"):
-            sums[i] = total(SQUARE, p + i * CHUNK, t + i * CHUNK, min(CHUNK, n - i * CHUNK))
-        for i in range(chunks):
-            result += sums[i]
+        if threads == 1:
+            for i in range(chunks):
+                sums[i] = total(SQUARE, p + i * CHUNK, t + i * CHUNK, min(CHUNK, n - i * CHUNK))
+        else:
+            for i in prange(chunks, num_threads=threads, schedule="static"):
+                sums[i] = total(SQUARE, p + i * CHUNK, t + i * CHUNK, min(CHUNK, n - i * CHUNK))
+        result = total(VALUE, sums, sums, chunks)
     return result / n
 
 
@@ -88,9 +102,12 @@ def squared_error_backward(const real[::1] prediction, const real[::1] target, r
     cdef const real *t = &target[0]
     cdef real *g = &gradient[0]
     with nogil:
-        for i in prange(chunks, num_threads=threads, schedule="static"):
-            squared_error_backward_chunk(p + i * CHUNK, t + i * CHUNK, g + i * CHUNK,
-                                         min(CHUNK, n - i * CHUNK), <real>(2. / n))
+        if threads == 1:
+            for i in range(chunks):
+                squared_error_chunk_backward(p, t, g, n, i)
+        else:
+            for i in prange(chunks, num_threads=threads, schedule="static"):
+                squared_error_chunk_backward(p, t, g, n, i)
 
 
 cdef inline real largest(const real *x, Py_ssize_t n) noexcept nogil:
@@ -142,9 +159,11 @@ cdef inline void exponentials(const real *x, real *y, Py_ssize_t rows,
         y[j] = fastmath.exp(y[j])
 
 
-cdef inline void softmax_rows(const real *x, real *y, Py_ssize_t rows,
-                              Py_ssize_t classes) noexcept nogil:
-    cdef Py_ssize_t i, j
+cdef inline void softmax_rows(const real *x, real *y, Py_ssize_t rows, Py_ssize_t classes,
+                              Py_ssize_t task) noexcept nogil:
+    cdef Py_ssize_t start = task * ROWS, i, j
+    rows = min(ROWS, rows - start)
+    x, y = x + start * classes, y + start * classes
     cdef real scale
     exponentials(x, y, rows, classes)
     for i in range(rows):
@@ -155,9 +174,11 @@ cdef inline void softmax_rows(const real *x, real *y, Py_ssize_t rows,
 
 
 cdef inline void softmax_backward_rows(const real *dy, const real *y, real *dx, Py_ssize_t rows,
-                                       Py_ssize_t classes) noexcept nogil:
-    cdef Py_ssize_t i, j
+                                       Py_ssize_t classes, Py_ssize_t task) noexcept nogil:
+    cdef Py_ssize_t start = task * ROWS, i, j
     cdef real mean
+    rows = min(ROWS, rows - start)
+    dy, y, dx = dy + start * classes, y + start * classes, dx + start * classes
     for i in range(rows):
         mean = <real>total(PRODUCT, dy, y, classes)
         for j in range(classes):
@@ -167,10 +188,12 @@ cdef inline void softmax_backward_rows(const real *dy, const real *y, real *dx, 
 
 cdef inline void cross_entropy_rows(const real *x, const long long *label, real *g, double *loss,
                                     Py_ssize_t rows, Py_ssize_t classes,
-                                    double weight) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef double top, all_of_it, right
+                                    Py_ssize_t task) noexcept nogil:
+    cdef Py_ssize_t start = task * ROWS, i, j
+    cdef double weight = 1. / rows, top, all_of_it, right
     cdef real scale
+    rows = min(ROWS, rows - start)
+    x, g, label, loss = x + start * classes, g + start * classes, label + start, loss + start
     exponentials(x, g, rows, classes)
     for i in range(rows):
         top = largest(x, classes)
@@ -185,8 +208,9 @@ cdef inline void cross_entropy_rows(const real *x, const long long *label, real 
         x, g = x + classes, g + classes
 
 
-cdef inline void squared_error_backward_chunk(const real *p, const real *t, real *g, Py_ssize_t n,
-                                              real scale) noexcept nogil:
+cdef inline void squared_error_chunk_backward(const real *p, const real *t, real *g, Py_ssize_t n,
+                                              Py_ssize_t chunk) noexcept nogil:
     cdef Py_ssize_t i
-    for i in range(n):
+    cdef real scale = <real>(2. / n)
+    for i in range(chunk * CHUNK, min((chunk + 1) * CHUNK, n)):
         g[i] = scale * (p[i] - t[i])

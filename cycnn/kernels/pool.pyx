@@ -1,9 +1,6 @@
-"""Maximum and average pooling over (N, H, W, C) memory.
+"""Pooling over (N, H, W, C) memory; what max pooling does within a row stands in pool.h.
 
-With many channels the vectors run over channels. With one (images in planes, channels first) they
-run over the outputs of a row. Both go through the same blocks of BLOCK, 8, 4 or 1 numbers; where
-the last block does not fit it is moved back and some outputs are worked out twice, which is
-cheaper than a remainder one by one.
+Images in planes (channels first) come as images of one channel.
 """
 
 from cython.parallel cimport prange
@@ -19,13 +16,26 @@ ctypedef fused tap:
     int
 
 cdef enum:
-    BLOCK = 16
+    LANES = 16
     CHANNELS = 64       # channels of one task of the backward passes
 
+cdef extern from "pool.h" nogil:
+    ctypedef struct Window "pool_window":
+        Py_ssize_t height, width, channels, out_height, out_width
+        Py_ssize_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w
 
-cdef struct Window:
-    Py_ssize_t height, width, channels, out_height, out_width
-    Py_ssize_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w
+    void pool_max_row_float_byte(const float *x, float *y, unsigned char *winner, const Window *w,
+                                 Py_ssize_t row) noexcept
+    void pool_max_row_float_int(const float *x, float *y, int *winner, const Window *w,
+                                Py_ssize_t row) noexcept
+    void pool_max_row_double_byte(const double *x, double *y, unsigned char *winner,
+                                  const Window *w, Py_ssize_t row) noexcept
+    void pool_max_row_double_int(const double *x, double *y, int *winner, const Window *w,
+                                 Py_ssize_t row) noexcept
+    void pool_spread_row_float_byte(const float *dy, const unsigned char *winner, float *dx,
+                                    const Window *w, Py_ssize_t row) noexcept
+    void pool_spread_row_double_byte(const double *dy, const unsigned char *winner, double *dx,
+                                     const Window *w, Py_ssize_t row) noexcept
 
 
 cdef Window window(tuple geometry, Py_ssize_t height, Py_ssize_t width, Py_ssize_t out_height,
@@ -39,20 +49,8 @@ cdef Window window(tuple geometry, Py_ssize_t height, Py_ssize_t width, Py_ssize
     return w
 
 
-cdef inline Py_ssize_t first_tap(Py_ssize_t start, Py_ssize_t dilation) noexcept nogil:
-    """The first tap at start + tap * dilation >= 0."""
-    return 0 if start >= 0 else (dilation - 1 - start) // dilation
-
-
-cdef inline Py_ssize_t end_tap(Py_ssize_t start, Py_ssize_t dilation, Py_ssize_t size,
-                               Py_ssize_t kernel) noexcept nogil:
-    """One past the last tap at start + tap * dilation < size."""
-    return min(kernel, (size - start + dilation - 1) // dilation)
-
-
-cdef inline Py_ssize_t block_size(Py_ssize_t n) noexcept nogil:
-    return BLOCK if n >= BLOCK else 8 if n >= 8 else 4 if n >= 4 else 1
-
+# One thread runs every loop below without OpenMP: to open a parallel region of one thread costs
+# more than a small image.
 
 # --- maximum -----------------------------------------------------------------------------------
 
@@ -70,138 +68,31 @@ def max_pool(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, tap[:, :, :, ::1]
     if winners is not None:
         pw = &winners[0, 0, 0, 0]
     with nogil:
-        for row in prange(rows, num_threads=threads, schedule="static"):
-            max_row(px + row // w.out_height * w.height * w.width * w.channels,
-                    py + row * w.out_width * w.channels,
-                    pw + row * w.out_width * w.channels if pw != NULL else NULL,
-                    &w, row % w.out_height)
+        if threads == 1:
+            for row in range(rows):
+                max_row(px, py, pw, &w, row)
+        else:
+            for row in prange(rows, num_threads=threads, schedule="static"):
+                max_row(px, py, pw, &w, row)
 
 
 cdef inline void max_row(const real *x, real *y, tap *winner, const Window *w,
                          Py_ssize_t row) noexcept nogil:
-    """One row of outputs; `x` is the image."""
-    cdef Py_ssize_t top = row * w.stride_h - w.pad_h
-    cdef Py_ssize_t u0 = first_tap(top, w.dilation_h)
-    cdef Py_ssize_t u1 = end_tap(top, w.dilation_h, w.height, w.kernel_h)
-    cdef Py_ssize_t left, v0, v1, column = 0, block, c, o
-    # The columns before `inner` have windows that end within the image.
-    cdef Py_ssize_t inner = min(w.out_width, 1 + (
-        w.width + w.pad_w - (w.kernel_w - 1) * w.dilation_w - 1) // w.stride_w)
-    x += top * w.width * w.channels
-    while column < w.out_width:
-        left = column * w.stride_w - w.pad_w
-        v0 = first_tap(left, w.dilation_w)
-        v1 = end_tap(left, w.dilation_w, w.width, w.kernel_w)
-        o = column * w.channels
-        if w.channels > 1:
-            block = block_size(w.channels)
-            c = 0
-            while c < w.channels:
-                c = min(c, w.channels - block)
-                max_block(x + left * w.channels + c, y + o + c,
-                          winner + o + c if winner != NULL else NULL,
-                          w, u0, u1, v0, v1, block, 1)
-                c += block
-            column += 1
-        elif left < 0 or column >= inner or w.stride_w > 2:
-            max_block(x + left, y + o, winner + o if winner != NULL else NULL,
-                      w, u0, u1, v0, v1, 1, 1)
-            column += 1
-        else:
-            block = block_size(inner - column)
-            max_block(x + left, y + o, winner + o if winner != NULL else NULL,
-                      w, u0, u1, v0, v1, block, w.stride_w)
-            column += block
-
-
-cdef inline void max_block(const real *x, real *y, tap *winner, const Window *w,
-                           Py_ssize_t u0, Py_ssize_t u1, Py_ssize_t v0, Py_ssize_t v1,
-                           Py_ssize_t block, Py_ssize_t step) noexcept nogil:
-    """Calls max_step with `block` and `step` as constants, so that its loops become vectors."""
-    if step == 1:
-        if block == BLOCK:
-            max_step(x, y, winner, w, u0, u1, v0, v1, BLOCK, 1)
-        elif block == 8:
-            max_step(x, y, winner, w, u0, u1, v0, v1, 8, 1)
-        elif block == 4:
-            max_step(x, y, winner, w, u0, u1, v0, v1, 4, 1)
-        else:
-            max_step(x, y, winner, w, u0, u1, v0, v1, 1, 1)
-    elif block == BLOCK:
-        max_step(x, y, winner, w, u0, u1, v0, v1, BLOCK, 2)
-    elif block == 8:
-        max_step(x, y, winner, w, u0, u1, v0, v1, 8, 2)
-    elif block == 4:
-        max_step(x, y, winner, w, u0, u1, v0, v1, 4, 2)
+    """One row of outputs, counted through all images."""
+    cdef Py_ssize_t o = row * w.out_width * w.channels
+    x += row // w.out_height * w.height * w.width * w.channels
+    row = row % w.out_height
+    y = y + o
+    if winner != NULL:
+        winner = winner + o
+    if real is float and tap is int:
+        pool_max_row_float_int(x, y, winner, w, row)
+    elif real is float:
+        pool_max_row_float_byte(x, y, winner, w, row)
+    elif tap is int:
+        pool_max_row_double_int(x, y, winner, w, row)
     else:
-        max_step(x, y, winner, w, u0, u1, v0, v1, 1, 2)
-
-
-cdef inline void max_step(const real *x, real *y, tap *winner, const Window *w,
-                          Py_ssize_t u0, Py_ssize_t u1, Py_ssize_t v0, Py_ssize_t v1,
-                          Py_ssize_t block, Py_ssize_t step) noexcept nogil:
-    """The same for the common window of 2 x 2, and for whether the winners are wanted."""
-    cdef Py_ssize_t down = w.dilation_h * w.width * w.channels, right = w.dilation_w * w.channels
-    if w.kernel_h == 2 and w.kernel_w == 2 and u1 - u0 == 2 and v1 - v0 == 2:
-        if winner == NULL:
-            max_values(x, y, down, right, 0, 2, 0, 2, block, step)
-        else:
-            max_winners(x, y, winner, down, right, 2, 0, 2, 0, 2, block, step)
-    elif winner == NULL:
-        max_values(x, y, down, right, u0, u1, v0, v1, block, step)
-    else:
-        max_winners(x, y, winner, down, right, w.kernel_w, u0, u1, v0, v1, block, step)
-
-
-# The running maxima are a local array of known length: the compiler keeps it in vector registers.
-
-cdef inline void max_values(const real *x, real *y, Py_ssize_t down, Py_ssize_t right,
-                            Py_ssize_t u0, Py_ssize_t u1, Py_ssize_t v0, Py_ssize_t v1,
-                            Py_ssize_t block, Py_ssize_t step) noexcept nogil:
-    """y[i] = the maximum over the window whose pixels for i are x[i * step + u * down + v * right]."""
-    cdef real best[BLOCK]
-    cdef real value
-    cdef const real *p
-    cdef Py_ssize_t i, u, v
-    for i in range(block):
-        best[i] = x[i * step + u0 * down + v0 * right]
-    for u in range(u0, u1):
-        for v in range(v0, v1):
-            p = x + u * down + v * right
-            for i in range(block):
-                value = p[i * step]
-                best[i] = value if (value > best[i]) | (value != value) else best[i]
-    for i in range(block):
-        y[i] = best[i]
-
-
-cdef inline void max_winners(const real *x, real *y, tap *winner, Py_ssize_t down,
-                             Py_ssize_t right, Py_ssize_t kernel_w, Py_ssize_t u0, Py_ssize_t u1,
-                             Py_ssize_t v0, Py_ssize_t v1, Py_ssize_t block,
-                             Py_ssize_t step) noexcept nogil:
-    """The same, and winner[i] = u * kernel_w + v of the maximum."""
-    cdef real best[BLOCK]
-    cdef int won[BLOCK]
-    cdef real value
-    cdef const real *p
-    cdef Py_ssize_t i, u, v
-    cdef int number
-    cdef bint wins
-    for i in range(block):
-        best[i] = x[i * step + u0 * down + v0 * right]
-        won[i] = <int>(u0 * kernel_w + v0)
-    for u in range(u0, u1):
-        for v in range(v0, v1):
-            p = x + u * down + v * right
-            number = <int>(u * kernel_w + v)
-            for i in range(block):
-                value = p[i * step]
-                wins = (value > best[i]) | (value != value)
-                best[i] = value if wins else best[i]
-                won[i] = number if wins else won[i]
-    for i in range(block):
-        y[i] = best[i]
-        winner[i] = <tap>won[i]
+        pool_max_row_double_byte(x, y, winner, w, row)
 
 
 def max_pool_backward(const real[:, :, :, ::1] dy, const tap[:, :, :, ::1] winners,
@@ -209,121 +100,86 @@ def max_pool_backward(const real[:, :, :, ::1] dy, const tap[:, :, :, ::1] winne
     """dx = dy at the pixels that won, added up where several windows chose the same one."""
     cdef Window w = window(geometry, dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2],
                            dx.shape[3])
-    cdef Py_ssize_t images = dx.shape[0], row, task
-    cdef Py_ssize_t blocks = (w.channels + CHANNELS - 1) // CHANNELS
+    cdef Py_ssize_t rows = dx.shape[0] * w.out_height, i
+    cdef Py_ssize_t tasks = dx.shape[0] * ((w.channels + CHANNELS - 1) // CHANNELS)
     cdef const real *pdy = &dy[0, 0, 0, 0]
     cdef const tap *pw = &winners[0, 0, 0, 0]
     cdef real *pdx = &dx[0, 0, 0, 0]
-    cdef Py_ssize_t large = w.height * w.width * w.channels
-    cdef Py_ssize_t small = w.out_height * w.out_width * w.channels
     # Windows side by side that begin at the corner: every pixel belongs to one window or to none.
-    cdef bint tiled = (w.kernel_h == 2 and w.kernel_w == 2 and w.stride_h == 2 and w.stride_w == 2
-                       and w.pad_h == 0 and w.pad_w == 0 and w.dilation_h == 1
-                       and w.dilation_w == 1 and w.out_height == w.height // 2
+    cdef bint tiled = (geometry == (2, 2, 2, 2, 0, 0, 1, 1) and w.out_height == w.height // 2
                        and w.out_width == w.width // 2)
     with nogil:
-        if tiled:
-            for row in prange(images * w.out_height, num_threads=threads, schedule="static"):
-                spread_row(pdy + row * w.out_width * w.channels,
-                           pw + row * w.out_width * w.channels,
-                           pdx + row // w.out_height * large, &w, row % w.out_height)
+        if tiled and threads == 1:
+            for i in range(rows):
+                spread_row(pdy, pw, pdx, &w, i)
+        elif tiled:
+            for i in prange(rows, num_threads=threads, schedule="static"):
+                spread_row(pdy, pw, pdx, &w, i)
+        elif threads == 1:
+            for i in range(tasks):
+                scatter_winners(pdy, pw, pdx, &w, i)
         else:
-            for task in prange(images * blocks, num_threads=threads, schedule="static"):
-                scatter_image(pdy + task // blocks * small, pw + task // blocks * small,
-                              pdx + task // blocks * large, &w, task % blocks * CHANNELS)
+            for i in prange(tasks, num_threads=threads, schedule="static"):
+                scatter_winners(pdy, pw, pdx, &w, i)
 
 
 cdef inline void spread_row(const real *dy, const tap *winner, real *dx, const Window *w,
                             Py_ssize_t row) noexcept nogil:
-    """A row of 2 x 2 windows side by side: writes each of their pixels, and what they leave over."""
-    cdef Py_ssize_t line = w.width * w.channels, column = 0, block, c, o
-    dx += 2 * row * line
-    while column < w.out_width:
-        o = column * w.channels
-        if w.channels > 1:
-            block = block_size(w.channels)
-            c = 0
-            while c < w.channels:
-                c = min(c, w.channels - block)
-                spread_block(dy + o + c, winner + o + c, dx + 2 * o + c, line, w.channels, block)
-                c += block
-            column += 1
-        else:
-            block = block_size(w.out_width - column)
-            spread_block(dy + o, winner + o, dx + 2 * o, line, w.channels, block)
-            column += block
-    if w.width % 2:
-        memset(dx + line - w.channels, 0, w.channels * sizeof(real))
-        memset(dx + 2 * line - w.channels, 0, w.channels * sizeof(real))
-    if w.height % 2 and row == w.out_height - 1:
-        memset(dx + 2 * line, 0, line * sizeof(real))
-
-
-cdef inline void spread_block(const real *dy, const tap *winner, real *dx, Py_ssize_t line,
-                              Py_ssize_t channels, Py_ssize_t block) noexcept nogil:
-    """Calls `spread` with the block's size and the step between its pixels as constants."""
-    if channels > 1:
-        if block == BLOCK:
-            spread(dy, winner, dx, line, channels, BLOCK, 1)
-        elif block == 8:
-            spread(dy, winner, dx, line, channels, 8, 1)
-        elif block == 4:
-            spread(dy, winner, dx, line, channels, 4, 1)
-        else:
-            spread(dy, winner, dx, line, channels, 1, 1)
-    elif block == BLOCK:
-        spread(dy, winner, dx, line, 1, BLOCK, 2)
-    elif block == 8:
-        spread(dy, winner, dx, line, 1, 8, 2)
-    elif block == 4:
-        spread(dy, winner, dx, line, 1, 4, 2)
+    """The pixels of one row of 2 x 2 windows."""
+    cdef Py_ssize_t o = row * w.out_width * w.channels
+    dx += row // w.out_height * w.height * w.width * w.channels
+    if tap is int:
+        pass                    # such winners are of windows larger than these
+    elif real is float:
+        pool_spread_row_float_byte(dy + o, winner + o, dx, w, row % w.out_height)
     else:
-        spread(dy, winner, dx, line, 1, 1, 2)
+        pool_spread_row_double_byte(dy + o, winner + o, dx, w, row % w.out_height)
 
 
-cdef inline void spread(const real *dy, const tap *winner, real *dx, Py_ssize_t line,
-                        Py_ssize_t right, Py_ssize_t block, Py_ssize_t step) noexcept nogil:
-    cdef real gradient[BLOCK]
-    cdef int won[BLOCK]
-    cdef Py_ssize_t i
-    for i in range(block):
-        gradient[i] = dy[i]
-        won[i] = winner[i]
-    for i in range(block):
-        dx[i * step] = gradient[i] if won[i] == 0 else 0
-        dx[i * step + right] = gradient[i] if won[i] == 1 else 0
-    dx += line
-    for i in range(block):
-        dx[i * step] = gradient[i] if won[i] == 2 else 0
-        dx[i * step + right] = gradient[i] if won[i] == 3 else 0
-
-
-cdef inline void scatter_image(const real *dy, const tap *winner, real *dx, const Window *w,
-                               Py_ssize_t channel) noexcept nogil:
-    """CHANNELS channels of one image, from `channel` on."""
-    cdef Py_ssize_t count = min(CHANNELS, w.channels - channel), row, column, i
+cdef inline void scatter_winners(const real *dy, const tap *winner, real *dx, const Window *w,
+                                 Py_ssize_t task) noexcept nogil:
+    """One task: CHANNELS channels of one image."""
+    cdef Py_ssize_t blocks = (w.channels + CHANNELS - 1) // CHANNELS
+    cdef Py_ssize_t image = task // blocks, channel = task % blocks * CHANNELS
+    cdef Py_ssize_t count = min(CHANNELS, w.channels - channel), row, column, i, u, v
     cdef Py_ssize_t down = w.dilation_h * w.width * w.channels, right = w.dilation_w * w.channels
+    cdef Py_ssize_t offset[256]
     cdef real *corner
-    clear_channels(dx, w, channel)
+    dx += image * w.height * w.width * w.channels + channel
     dy, winner = dy + channel, winner + channel
-    for row in range(w.out_height):
+    clear(dx, w.height * w.width, w.channels, count)
+    if tap is not int:
+        for u in range(w.kernel_h):
+            for v in range(w.kernel_w):
+                offset[u * w.kernel_w + v] = u * down + v * right
+    for row in range(image * w.out_height, (image + 1) * w.out_height):
         for column in range(w.out_width):
-            corner = dx + channel + ((row * w.stride_h - w.pad_h) * w.width
-                                     + column * w.stride_w - w.pad_w) * w.channels
-            for i in range(count):
-                corner[winner[i] // <tap>w.kernel_w * down + winner[i] % <tap>w.kernel_w * right
-                       + i] += dy[i]
-            dy, winner = dy + w.channels, winner + w.channels
+            i = (row * w.out_width + column) * w.channels
+            corner = dx + (((row - image * w.out_height) * w.stride_h - w.pad_h) * w.width
+                           + column * w.stride_w - w.pad_w) * w.channels
+            scatter_window(dy + i, winner + i, corner, offset, down, right, w.kernel_w, count)
 
 
-cdef inline void clear_channels(real *dx, const Window *w, Py_ssize_t channel) noexcept nogil:
-    """dx = 0 in the CHANNELS channels from `channel` on."""
-    cdef Py_ssize_t count = min(CHANNELS, w.channels - channel), i
-    if count == w.channels:
-        memset(dx, 0, w.height * w.width * w.channels * sizeof(real))
+cdef inline void scatter_window(const real *dy, const tap *winner, real *corner,
+                                const Py_ssize_t *offset, Py_ssize_t down, Py_ssize_t right,
+                                Py_ssize_t kernel_w, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t c
+    for c in range(count):
+        if tap is int:
+            corner[winner[c] // kernel_w * down + winner[c] % kernel_w * right + c] += dy[c]
+        else:
+            corner[offset[winner[c]] + c] += dy[c]
+
+
+cdef inline void clear(real *dx, Py_ssize_t pixels, Py_ssize_t channels,
+                       Py_ssize_t count) noexcept nogil:
+    """dx = 0 at `count` of the `channels` of all pixels."""
+    cdef Py_ssize_t p
+    if count == channels:
+        memset(dx, 0, pixels * channels * sizeof(real))
     else:
-        for i in range(w.height * w.width):
-            memset(dx + i * w.channels + channel, 0, count * sizeof(real))
+        for p in range(pixels):
+            memset(dx + p * channels, 0, count * sizeof(real))
 
 
 def winners_to_indices(const tap[:, :, :, ::1] winners, long long[:, :, :, ::1] indices,
@@ -332,54 +188,59 @@ def winners_to_indices(const tap[:, :, :, ::1] winners, long long[:, :, :, ::1] 
     cdef Window w = window(geometry, height, width, winners.shape[1], winners.shape[2],
                            winners.shape[3])
     cdef Py_ssize_t rows = winners.shape[0] * w.out_height, row
-    cdef Py_ssize_t line = w.out_width * w.channels
     cdef const tap *pw = &winners[0, 0, 0, 0]
     cdef long long *index = &indices[0, 0, 0, 0]
     with nogil:
-        for row in prange(rows, num_threads=threads, schedule="static"):
-            indices_of_row(pw + row * line, index + row * line, &w, row % w.out_height)
+        if threads == 1:
+            for row in range(rows):
+                indices_of_row(pw, index, &w, row)
+        else:
+            for row in prange(rows, num_threads=threads, schedule="static"):
+                indices_of_row(pw, index, &w, row)
 
 
 cdef inline void indices_of_row(const tap *winner, long long *index, const Window *w,
                                 Py_ssize_t row) noexcept nogil:
-    cdef Py_ssize_t column, c, u, v
-    cdef long long corner
+    cdef Py_ssize_t o = row * w.out_width * w.channels, column, c, u, v
+    cdef Py_ssize_t top = (row % w.out_height * w.stride_h - w.pad_h) * w.width
     for column in range(w.out_width):
-        corner = (row * w.stride_h - w.pad_h) * w.width + column * w.stride_w - w.pad_w
-        for c in range(w.channels):
+        for c in range(o, o + w.channels):
             u = winner[c] // <tap>w.kernel_w
             v = winner[c] - u * w.kernel_w
-            index[c] = corner + u * w.dilation_h * w.width + v * w.dilation_w
-        winner, index = winner + w.channels, index + w.channels
+            index[c] = (top + u * w.dilation_h * w.width
+                        + column * w.stride_w - w.pad_w + v * w.dilation_w)
+        o += w.channels
 
 
 def scatter(const real[:, :, ::1] dy, const long long[:, :, ::1] indices, real[:, :, ::1] dx,
             int threads):
-    """dx[n, indices[n, p, c], c] += dy[n, p, c], from dx = 0; the caller has checked the indices."""
-    cdef Window w
-    cdef Py_ssize_t images = dy.shape[0], pixels = dy.shape[1], blocks, task
+    """dx[n, indices[n, p, c], c] += dy[n, p, c], from dx = 0; the indices are known to be good."""
+    cdef Py_ssize_t out_pixels = dy.shape[1], pixels = dx.shape[1], channels = dx.shape[2], i
+    cdef Py_ssize_t tasks = dx.shape[0] * ((channels + CHANNELS - 1) // CHANNELS)
     cdef const real *pdy = &dy[0, 0, 0]
     cdef const long long *index = &indices[0, 0, 0]
     cdef real *pdx = &dx[0, 0, 0]
-    w.height, w.width, w.channels = 1, dx.shape[1], dx.shape[2]
-    blocks = (w.channels + CHANNELS - 1) // CHANNELS
     with nogil:
-        for task in prange(images * blocks, num_threads=threads, schedule="static"):
-            scatter_indices(pdy + task // blocks * pixels * w.channels,
-                            index + task // blocks * pixels * w.channels,
-                            pdx + task // blocks * w.width * w.channels, pixels, &w,
-                            task % blocks * CHANNELS)
+        if threads == 1:
+            for i in range(tasks):
+                scatter_indices(pdy, index, pdx, out_pixels, pixels, channels, i)
+        else:
+            for i in prange(tasks, num_threads=threads, schedule="static"):
+                scatter_indices(pdy, index, pdx, out_pixels, pixels, channels, i)
 
 
 cdef inline void scatter_indices(const real *dy, const long long *index, real *dx,
-                                 Py_ssize_t pixels, const Window *w,
-                                 Py_ssize_t channel) noexcept nogil:
-    cdef Py_ssize_t p, c
-    clear_channels(dx, w, channel)
-    for p in range(pixels):
-        for c in range(channel, min(channel + CHANNELS, w.channels)):
-            dx[index[c] * w.channels + c] += dy[c]
-        dy, index = dy + w.channels, index + w.channels
+                                 Py_ssize_t out_pixels, Py_ssize_t pixels, Py_ssize_t channels,
+                                 Py_ssize_t task) noexcept nogil:
+    """One task: CHANNELS channels of one image."""
+    cdef Py_ssize_t blocks = (channels + CHANNELS - 1) // CHANNELS
+    cdef Py_ssize_t image = task // blocks, channel = task % blocks * CHANNELS
+    cdef Py_ssize_t count = min(CHANNELS, channels - channel), p, c
+    dx += image * pixels * channels + channel
+    clear(dx, pixels, channels, count)
+    for p in range(image * out_pixels, (image + 1) * out_pixels):
+        for c in range(count):
+            dx[index[p * channels + channel + c] * channels + c] += dy[p * channels + channel + c]
 
 
 # --- average -----------------------------------------------------------------------------------
@@ -392,9 +253,12 @@ def average_pool(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, tuple geometr
     cdef const real *px = &x[0, 0, 0, 0]
     cdef real *py = &y[0, 0, 0, 0]
     with nogil:
-        for row in prange(rows, num_threads=threads, schedule="static"):
-            average_row(px + row // w.out_height * w.height * w.width * w.channels,
-                        py + row * w.out_width * w.channels, &w, row % w.out_height, count_padding)
+        if threads == 1:
+            for row in range(rows):
+                average_row(px, py, &w, row, count_padding)
+        else:
+            for row in prange(rows, num_threads=threads, schedule="static"):
+                average_row(px, py, &w, row, count_padding)
 
 
 def average_pool_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, tuple geometry,
@@ -402,15 +266,16 @@ def average_pool_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, tu
     """dx = the sum over the windows of each pixel of their dy / size."""
     cdef Window w = window(geometry, dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2],
                            dx.shape[3])
-    cdef Py_ssize_t blocks = (w.channels + CHANNELS - 1) // CHANNELS, task
+    cdef Py_ssize_t tasks = dx.shape[0] * ((w.channels + CHANNELS - 1) // CHANNELS), i
     cdef const real *pdy = &dy[0, 0, 0, 0]
     cdef real *pdx = &dx[0, 0, 0, 0]
     with nogil:
-        for task in prange(dx.shape[0] * blocks, num_threads=threads, schedule="static"):
-            average_image_backward(
-                pdy + task // blocks * w.out_height * w.out_width * w.channels,
-                pdx + task // blocks * w.height * w.width * w.channels, &w,
-                task % blocks * CHANNELS, count_padding)
+        if threads == 1:
+            for i in range(tasks):
+                average_backward(pdy, pdx, &w, i, count_padding)
+        else:
+            for i in prange(tasks, num_threads=threads, schedule="static"):
+                average_backward(pdy, pdx, &w, i, count_padding)
 
 
 cdef inline Py_ssize_t span(Py_ssize_t start, Py_ssize_t kernel, Py_ssize_t size, Py_ssize_t pad,
@@ -423,10 +288,13 @@ cdef inline Py_ssize_t span(Py_ssize_t start, Py_ssize_t kernel, Py_ssize_t size
 
 cdef inline void average_row(const real *x, real *y, const Window *w, Py_ssize_t row,
                              bint count_padding) noexcept nogil:
-    cdef Py_ssize_t top = row * w.stride_h - w.pad_h, left, column, h, v, c
+    """One row of outputs, counted through all images."""
+    cdef Py_ssize_t top = row % w.out_height * w.stride_h - w.pad_h, left, column, h, v, c
     cdef Py_ssize_t high = span(top, w.kernel_h, w.height, w.pad_h, count_padding)
     cdef const real *p
-    cdef real scale
+    cdef real size
+    x += row // w.out_height * w.height * w.width * w.channels
+    y += row * w.out_width * w.channels
     for column in range(w.out_width):
         left = column * w.stride_w - w.pad_w
         for c in range(w.channels):
@@ -436,30 +304,33 @@ cdef inline void average_row(const real *x, real *y, const Window *w, Py_ssize_t
                 p = x + (h * w.width + v) * w.channels
                 for c in range(w.channels):
                     y[c] += p[c]
-        scale = <real>(high * span(left, w.kernel_w, w.width, w.pad_w, count_padding))
+        size = <real>(high * span(left, w.kernel_w, w.width, w.pad_w, count_padding))
         for c in range(w.channels):
-            y[c] /= scale
+            y[c] /= size
         y += w.channels
 
 
-cdef inline void average_image_backward(const real *dy, real *dx, const Window *w,
-                                        Py_ssize_t channel, bint count_padding) noexcept nogil:
-    """CHANNELS channels of one image, from `channel` on."""
-    cdef Py_ssize_t count = min(CHANNELS, w.channels - channel), row, column, top, left, high, h, v
-    cdef Py_ssize_t c
+cdef inline void average_backward(const real *dy, real *dx, const Window *w, Py_ssize_t task,
+                                  bint count_padding) noexcept nogil:
+    """One task: CHANNELS channels of one image."""
+    cdef Py_ssize_t blocks = (w.channels + CHANNELS - 1) // CHANNELS
+    cdef Py_ssize_t image = task // blocks, channel = task % blocks * CHANNELS
+    cdef Py_ssize_t count = min(CHANNELS, w.channels - channel)
+    cdef Py_ssize_t row, column, top, left, high, h, v, c
     cdef real share[CHANNELS]
-    cdef real scale
+    cdef real size
     cdef real *p
-    clear_channels(dx, w, channel)
-    dx, dy = dx + channel, dy + channel
+    dx += image * w.height * w.width * w.channels + channel
+    dy += image * w.out_height * w.out_width * w.channels + channel
+    clear(dx, w.height * w.width, w.channels, count)
     for row in range(w.out_height):
         top = row * w.stride_h - w.pad_h
         high = span(top, w.kernel_h, w.height, w.pad_h, count_padding)
         for column in range(w.out_width):
             left = column * w.stride_w - w.pad_w
-            scale = <real>(high * span(left, w.kernel_w, w.width, w.pad_w, count_padding))
+            size = <real>(high * span(left, w.kernel_w, w.width, w.pad_w, count_padding))
             for c in range(count):
-                share[c] = dy[c] / scale
+                share[c] = dy[c] / size
             for h in range(max(top, 0), min(top + w.kernel_h, w.height)):
                 for v in range(max(left, 0), min(left + w.kernel_w, w.width)):
                     p = dx + (h * w.width + v) * w.channels
@@ -470,56 +341,65 @@ cdef inline void average_image_backward(const real *dy, real *dx, const Window *
 
 def mean_pixels(const real[:, :, ::1] x, real[:, ::1] y, int threads):
     """y[n, c] = the mean of x[n, p, c] over all pixels p, summed in double."""
-    cdef Py_ssize_t pixels = x.shape[1], channels = x.shape[2]
-    cdef Py_ssize_t blocks = (channels + CHANNELS - 1) // CHANNELS, task
+    cdef Py_ssize_t pixels = x.shape[1], channels = x.shape[2], i
+    cdef Py_ssize_t tasks = x.shape[0] * ((channels + CHANNELS - 1) // CHANNELS)
     cdef const real *px = &x[0, 0, 0]
     cdef real *py = &y[0, 0]
     with nogil:
-        for task in prange(x.shape[0] * blocks, num_threads=threads, schedule="static"):
-            mean_block(px + task // blocks * pixels * channels + task % blocks * CHANNELS,
-                       py + task // blocks * channels + task % blocks * CHANNELS,
-                       pixels, channels, min(CHANNELS, channels - task % blocks * CHANNELS))
+        if threads == 1:
+            for i in range(tasks):
+                mean_block(px, py, pixels, channels, i)
+        else:
+            for i in prange(tasks, num_threads=threads, schedule="static"):
+                mean_block(px, py, pixels, channels, i)
 
 
 cdef inline void mean_block(const real *x, real *y, Py_ssize_t pixels, Py_ssize_t channels,
-                            Py_ssize_t count) noexcept nogil:
+                            Py_ssize_t task) noexcept nogil:
+    """One task: CHANNELS channels of one image."""
+    cdef Py_ssize_t blocks = (channels + CHANNELS - 1) // CHANNELS
+    cdef Py_ssize_t image = task // blocks, channel = task % blocks * CHANNELS
+    cdef Py_ssize_t count = min(CHANNELS, channels - channel), p, c
     cdef double total[CHANNELS]
-    cdef Py_ssize_t p, c, whole
+    x += image * pixels * channels + channel
     for c in range(CHANNELS):
         total[c] = 0
     if channels == 1:
         # A plane: lanes side by side instead of channels, added up at the end.
-        whole = pixels - pixels % BLOCK
-        for p in range(pixels // BLOCK):
-            for c in range(BLOCK):
-                total[c] += x[p * BLOCK + c]
-        for p in range(whole, pixels):
-            total[p - whole] += x[p]
-        for c in range(1, BLOCK):
+        for p in range(pixels // LANES):
+            for c in range(LANES):
+                total[c] += x[p * LANES + c]
+        for c in range(pixels % LANES):
+            total[c] += x[pixels // LANES * LANES + c]
+        for c in range(1, LANES):
             total[0] += total[c]
     else:
         for p in range(pixels):
             for c in range(count):
-                total[c] += x[c]
-            x += channels
+                total[c] += x[p * channels + c]
     for c in range(count):
-        y[c] = <real>(total[c] / pixels)
+        y[image * channels + channel + c] = <real>(total[c] / pixels)
 
 
 def spread_pixels(const real[:, ::1] dy, real[:, :, ::1] dx, int threads):
     """dx[n, p, c] = dy[n, c] / pixels."""
-    cdef Py_ssize_t images = dx.shape[0], pixels = dx.shape[1], channels = dx.shape[2], n
+    cdef Py_ssize_t images = dx.shape[0], pixels = dx.shape[1], channels = dx.shape[2], i
     cdef const real *pdy = &dy[0, 0]
     cdef real *pdx = &dx[0, 0, 0]
     with nogil:
-        for n in prange(images, num_threads=threads, schedule="static"):
-            spread_image(pdy + n * channels, pdx + n * pixels * channels, pixels, channels)
+        if threads == 1:
+            for i in range(images):
+                spread_image(pdy, pdx, pixels, channels, i)
+        else:
+            for i in prange(images, num_threads=threads, schedule="static"):
+                spread_image(pdy, pdx, pixels, channels, i)
 
 
-cdef inline void spread_image(const real *dy, real *dx, Py_ssize_t pixels,
-                              Py_ssize_t channels) noexcept nogil:
+cdef inline void spread_image(const real *dy, real *dx, Py_ssize_t pixels, Py_ssize_t channels,
+                              Py_ssize_t image) noexcept nogil:
     cdef Py_ssize_t p, c
     cdef real share
+    dy, dx = dy + image * channels, dx + image * pixels * channels
     if channels == 1:
         share = dy[0] / pixels
         for p in range(pixels):

@@ -26,12 +26,23 @@ def sgd(real[::1] weight, const real[::1] grad, real[::1] velocity, real lr, rea
     cdef const real *g = &grad[0]
     cdef real *v = &velocity[0] if momentum != 0 else NULL
     with nogil:
-        for i in prange(chunks, num_threads=threads, schedule="static"):
-            if momentum == 0:
-                sgd_plain(w + i * CHUNK, g + i * CHUNK, min(CHUNK, n - i * CHUNK), lr, weight_decay)
-            else:
-                sgd_momentum(w + i * CHUNK, g + i * CHUNK, v + i * CHUNK, min(CHUNK, n - i * CHUNK),
-                             lr, momentum, weight_decay, nesterov, first)
+        # One thread does without OpenMP: a region of one thread costs as much as a small array.
+        if threads == 1:
+            for i in range(chunks):
+                sgd_chunk(w, g, v, n, i, lr, momentum, weight_decay, nesterov, first)
+        else:
+            for i in prange(chunks, num_threads=threads, schedule="static"):
+                sgd_chunk(w, g, v, n, i, lr, momentum, weight_decay, nesterov, first)
+
+
+cdef inline void sgd_chunk(real *w, const real *g, real *v, Py_ssize_t n, Py_ssize_t chunk,
+                           real lr, real momentum, real weight_decay, bint nesterov,
+                           bint first) noexcept nogil:
+    w, g, n = w + chunk * CHUNK, g + chunk * CHUNK, min(CHUNK, n - chunk * CHUNK)
+    if momentum == 0:
+        sgd_plain(w, g, n, lr, weight_decay)
+    else:
+        sgd_momentum(w, g, v + chunk * CHUNK, n, lr, momentum, weight_decay, nesterov, first)
 
 
 cdef inline void sgd_plain(real *w, const real *g, Py_ssize_t n, real lr,
