@@ -47,9 +47,8 @@ class MaxPool2d(Module):
         winners, input_size = self.recall()
         if not input_gradient:
             return None
-        return max_pool2d_winners_backward(dy, winners, input_size, self.kernel_size,
-                                                self.stride, self.padding, self.dilation,
-                                                self.ceil_mode)
+        return max_pool2d_winners_backward(dy, winners, input_size, self.kernel_size, self.stride,
+                                           self.padding, self.dilation)
 
     def config(self):
         return {"kernel_size": self.kernel_size, "stride": self.stride, "padding": self.padding,
