@@ -169,7 +169,8 @@ for name, backward in BACKWARD.items():
     dy = POOLED[:, :, :1, :1] if name.startswith("global") else POOLED
     for size in ((0, 6), (6, -6), (6,), (), (2, 4, 6), (3, 4, 6, 6), (2, 5, 6, 6), (HUGE, 2),
                  (2**31, 2**31), (2, 4, 6, HUGE), (2**24, 2**24)):
-        refused(f"{name}_backward, input_size={size}", "input_size|dy|indices", backward, dy, size)
+        refused(f"{name}_backward, input_size={size}", "input_size|dy|indices|kernel_size",
+                backward, dy, size)
     for size in (6, 6.0, (6, 6.5), "66", None, (6, None)):
         refused(f"{name}_backward, input_size={size!r}", "input_size", backward, dy, size,
                 error=(TypeError, ValueError))

@@ -54,6 +54,11 @@ def test_input_size_may_be_the_plane_alone(dtype, rng):
     y, indices = F.max_pool2d(x, 3, return_indices=True)
     np.testing.assert_array_equal(F.max_pool2d_backward(y, indices, (9, 11)),
                                   F.max_pool2d_backward(y, indices, x.shape))
+    np.testing.assert_array_equal(F.avg_pool2d_backward(y, (9, 11), 3),
+                                  F.avg_pool2d_backward(y, x.shape, 3))
+    y = F.global_avg_pool2d(x)
+    np.testing.assert_array_equal(F.global_avg_pool2d_backward(y, (9, 11)),
+                                  F.global_avg_pool2d_backward(y, x.shape))
 
 
 def test_the_first_of_equal_maxima_wins(dtype):
