@@ -2,7 +2,7 @@
 
 from ..functional import (_check, avg_pool2d, avg_pool2d_backward, global_avg_pool2d,
                           global_avg_pool2d_backward)
-from ..functional.pool import max_pool2d_backward_with_winners, max_pool2d_with_winners
+from ..functional.pool import max_pool2d_winners_backward, max_pool2d_with_winners
 from ._images import channels_last
 from .module import Module
 
@@ -47,9 +47,8 @@ class MaxPool2d(Module):
         winners, input_size = self.recall()
         if not input_gradient:
             return None
-        return max_pool2d_backward_with_winners(dy, winners, input_size, self.kernel_size,
-                                                self.stride, self.padding, self.dilation,
-                                                self.ceil_mode)
+        return max_pool2d_winners_backward(dy, winners, input_size, self.kernel_size, self.stride,
+                                           self.padding, self.dilation)
 
     def config(self):
         return {"kernel_size": self.kernel_size, "stride": self.stride, "padding": self.padding,
