@@ -74,6 +74,16 @@ def summary(results):
             f"{np.exp(np.mean(np.log(ratios))):.2f}, lowest {min(ratios):.2f}.")
 
 
+def peaks(results):
+    """A line on the processor's peak."""
+    measured = {}
+    for result in results:
+        measured.setdefault(result["threads"], []).append(result["peak_gflops"][0])
+    return "Peak of fused multiply-adds: " + ", ".join(
+        f"{np.median(values):.0f} GFLOP/s with {threads} thread{'s' * (threads > 1)}"
+        for threads, values in measured.items()) + "."
+
+
 def main(arguments=None):
     options = parse(arguments)
     rounds, seconds = (3, 0.005) if options.quick else (options.rounds, 0.05)
@@ -91,10 +101,7 @@ def main(arguments=None):
                                 batches=options.batches, quick=options.quick):
             results.append(result)
             row(suite.cells(result))
-        peaks = {result["threads"]: result["peak_gflops"][0] for result in results}
-        print(f"\n{summary(results)} Peak: " + ", ".join(
-            f"{peak:.0f} GFLOP/s with {threads} thread{'s' * (threads > 1)}"
-            for threads, peak in peaks.items()) + ".")
+        print("", *suite.notes(results), summary(results), peaks(results), sep="\n")
         everything += results
     if options.json:
         with open(options.json, "w") as file:

@@ -71,11 +71,18 @@ def measure(name, batch, threads, rounds, seconds):
 
 def check_agreement(name, batch, sides, steps=4):
     """Raise unless all sides compute the same losses: otherwise they do not do the same work."""
-    losses = {side: [float(step()) for _ in range(steps)] for side, step in sides.items()}
+    losses = {side: [step().item() if side in peers.FORMATS else step() for _ in range(steps)]
+              for side, step in sides.items()}
     for side, values in losses.items():
         if not np.allclose(values, losses["cycnn"], rtol=1e-4, atol=1e-5):
             raise RuntimeError(f"net {name}, batch {batch}: the losses of the first {steps} steps "
                                f"differ, cycnn {losses['cycnn']}, {side} {values}")
+
+
+def notes(results):
+    """What stands under the table: which network is which."""
+    return [f"{name}: {layers}" for name, layers in
+            sorted({(result["net"], result["layers"]) for result in results})]
 
 
 def cells(result):

@@ -37,15 +37,13 @@ def images_and_labels(data, name):
 
 
 def check_images(images, name="images"):
-    """`images` as an array of real numbers (N, C, H, W)."""
+    """`images` as an array (N, C, H, W); what it may hold, :func:`none` and the batches check."""
     images = np.asarray(images)
     if images.ndim != 4:
         hint = ("; add the missing axis: images[None] for one image (C, H, W), "
                 "images[:, None] for grey images (N, H, W)" if images.ndim == 3 else "")
         raise ValueError(f"{name} must have 4 dimensions (N, C, H, W), "
                          f"got shape {images.shape}{hint}")
-    if images.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must be real numbers, got dtype {images.dtype}")
     return images
 
 
@@ -68,6 +66,8 @@ def in_order(images, batch_size, normalization, dtype):
         yield functional.gather_batch(images, indices, mean, std, dtype)
 
 
-def empty(input_shape, dtype):
-    """A batch of no images. A network gives its output's shape for it without computing."""
-    return np.empty((0, *input_shape), dtype)
+def none(images, normalization, dtype):
+    """A batch of none of the images: a network gives its output's shape for it, and every check of
+    types and shapes is made, without computing."""
+    return functional.gather_batch(images, np.arange(0), *scaling(normalization, images.shape[1]),
+                                   dtype)

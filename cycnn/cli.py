@@ -275,7 +275,7 @@ def _parser():
     parser = _Parser(prog="cycnn", description=_DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"cycnn {cn.__version__}")
     parser.set_defaults(run=None)
-    commands = parser.add_subparsers(title="commands", metavar="", prog="cycnn")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", prog="cycnn")
 
     def command(name, run, text, usage):
         added = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.",

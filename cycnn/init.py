@@ -131,7 +131,7 @@ def kaiming_normal(shape, a=0.0, mode="fan_in", nonlinearity="leaky_relu", dtype
 
 
 def xavier_uniform(shape, gain=1.0, dtype=np.float32, rng=None):
-    """U(-b, b) with b = gain * sqrt(6 / (fan_in + fan_out)), Glorot's initialisation (AISTATS 2010).
+    """U(-b, b) with b = gain * sqrt(6 / (fan_in + fan_out)): Glorot and Bengio, AISTATS 2010.
 
     Parameters
     ----------

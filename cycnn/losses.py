@@ -45,7 +45,7 @@ class Loss:
         return np.asarray(target)
 
     def recall(self):
-        """The prediction and the target of the last `forward`."""
+        """What the last `forward` kept in `_memory`."""
         if self._memory is None:
             raise RuntimeError(f"{type(self).__name__}.backward needs a forward before it")
         return self._memory
@@ -64,11 +64,12 @@ class CrossEntropyLoss(Loss):
     classifies = True
 
     def forward(self, prediction, target):
-        self._memory = prediction, target
-        return float(functional.cross_entropy(prediction, target))
+        # Both share the exponentials, so they come in one pass.
+        loss, self._memory = functional.cross_entropy_with_gradient(prediction, target)
+        return float(loss)
 
     def backward(self):
-        return functional.cross_entropy_backward(*self.recall())
+        return self.recall()
 
     def check_targets(self, target, output_shape, dtype, name="target"):
         if len(output_shape) != 1:

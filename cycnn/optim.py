@@ -63,11 +63,8 @@ class SGD:
                 continue
             weight, velocity = parameter.data, self._velocities[i]
             first = velocity is None
-            if first:
-                velocity = np.zeros_like(weight)
-                # Without momentum there is none to keep: should a schedule raise it later, the
-                # velocity starts then.
-                self._velocities[i] = velocity if self.momentum else None
+            if first and self.momentum:
+                velocity = self._velocities[i] = np.zeros_like(weight)
             sgd_step(weight, parameter.grad, velocity, self.lr, self.momentum, self.weight_decay,
                      self.nesterov, first)
 

@@ -157,12 +157,15 @@ def _read(path, safetensors):
 class _NoValues:
     """Stands in for a generator of initial weights, which the file's replace.
 
-    It gives no more numbers than the file holds, so that a description of enormous layers cannot
+    It gives few more numbers than the file holds, so that a description of enormous layers cannot
     fill the memory.
     """
 
+    # Not many enough to harm, but a file that only lacks a tensor is told which.
+    SPARE = 1 << 24
+
     def __init__(self, numbers):
-        self.left = numbers
+        self.left = numbers + self.SPARE
 
     def random(self, shape, dtype):
         self.left -= np.prod(shape, dtype=object)

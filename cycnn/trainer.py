@@ -92,7 +92,6 @@ class Trainer:
         _check_schedule(schedule, epochs * steps)
         callbacks = [*progress_callback(progress), *callbacks]
         scale = model.normalization or normalization.measure(images)
-        batches.scaling(scale, images.shape[1])
 
         model.normalization, model.input_shape = scale, images.shape[1:]
         if getattr(train, "classes", None) is not None:
@@ -198,10 +197,10 @@ class Trainer:
         return images, self._check_targets(images, labels, f"{name} labels")
 
     def _check_targets(self, images, labels, name):
-        """The labels as the loss takes them, after a trial run of the model with no images."""
+        """The labels as the loss takes them, after a run of the model with none of the images."""
         dtype = dtype_of(self.model)
         with evaluation_mode(self.model):
-            outputs = self.model.forward(batches.empty(images.shape[1:], dtype))
+            outputs = self.model.forward(batches.none(images, self.model.normalization, dtype))
         return self.loss.check_targets(labels, outputs.shape[1:], dtype, name)
 
 

@@ -1,7 +1,6 @@
 """Fixtures for every test file, and how hard hypothesis works."""
 
 import os
-from contextlib import contextmanager
 
 import hypothesis
 import numpy as np
@@ -27,9 +26,9 @@ def dtype(request):
     return request.param
 
 
-@contextmanager
-def _every_kernel_in_parallel():
-    """Yields a function that makes each kernel use exactly so many threads, however small its work.
+@pytest.fixture(scope="module")
+def every_kernel_in_parallel():
+    """A function that makes each kernel use exactly so many threads, however small its work.
 
     Without it, the small arrays of the tests would all stay below the threshold of one thread.
     """
@@ -45,16 +44,8 @@ def _every_kernel_in_parallel():
     cpu.set_num_threads(before)
 
 
-@pytest.fixture
-def set_threads():
-    """A function that makes every kernel use exactly that many threads."""
-    with _every_kernel_in_parallel() as use:
-        yield use
-
-
 @pytest.fixture(scope="module", params=[1, 2], ids=["1thread", "2threads"])
-def threads(request):
+def threads(request, every_kernel_in_parallel):
     """The tests of a module that asks for this run twice."""
-    with _every_kernel_in_parallel() as use:
-        use(request.param)
-        yield request.param
+    every_kernel_in_parallel(request.param)
+    return request.param

@@ -48,8 +48,8 @@ def channels_last(x):
 
 
 def sliced(x):
-    """Every second element, along every axis, of a larger array full of NaN or -1."""
-    large = np.full([2 * n + 1 for n in x.shape], np.nan if x.dtype.kind == "f" else -1, x.dtype)
+    """Every second element, along every axis, of a larger array full of NaN or 99."""
+    large = np.full([2 * n + 1 for n in x.shape], np.nan if x.dtype.kind == "f" else 99, x.dtype)
     view = large[tuple(slice(1, None, 2) for _ in x.shape)]
     view[...] = x
     return view
@@ -103,14 +103,17 @@ LAYOUTS = MATRIX_LAYOUTS | {function.__name__: function for function in (
 
 # --- other processes -----------------------------------------------------------------------
 
-def run_python(*arguments, timeout=60, **environment):
-    """Run this Python with `environment` added; returns the finished process, output captured.
+def environment_with(**variables):
+    """This process's environment with `variables` added; the tests' modules can be imported."""
+    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)
+             if path]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *paths]), **variables}
+
+
+def run_python(*arguments, timeout=60, **variables):
+    """Run this Python with `variables` in its environment; the finished process, with its output.
 
     It runs in this folder and, as the tests do, imports its modules, and cycnn as installed.
     """
-    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)
-             if path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *paths]),
-                   **environment}
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=TESTS,
-                          timeout=timeout, env=environment)
+                          timeout=timeout, env=environment_with(**variables))

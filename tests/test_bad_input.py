@@ -39,9 +39,9 @@ GOOD = {
     "max_pool2d": ((X, 2), ("x",)),
     "max_pool2d_backward": ((POOLED, INDICES, (6, 6)), ("dy",)),
     "avg_pool2d": ((X, 2), ("x",)),
-    "avg_pool2d_backward": ((POOLED, (6, 6), 2), ("dy",)),
+    "avg_pool2d_backward": ((POOLED, X.shape, 2), ("dy",)),
     "global_avg_pool2d": ((X,), ("x",)),
-    "global_avg_pool2d_backward": ((np.ones((2, 4, 1, 1), "f4"), (6, 6)), ("dy",)),
+    "global_avg_pool2d_backward": ((np.ones((2, 4, 1, 1), "f4"), X.shape), ("dy",)),
     "relu": ((X,), ("x",)),
     "relu_backward": ((X, X), ("dy", "y")),
     "leaky_relu": ((X,), ("x",)),
@@ -112,7 +112,7 @@ refused("dilation beyond the input", "kernel_size", F.conv2d, X, W, dilation=2**
 refused("kernel larger than the input", "kernel_size", F.conv2d, X, np.ones((8, 4, 7, 7), "f4"))
 refused("no pixels", "x", F.conv2d, X[:, :, :0], W)
 refused("no columns, but padding", "x", F.conv2d, X[..., :0], W, padding=3)
-refused("no channels", "x", F.conv2d, X[:, :0], W[:, :0])
+refused("no channels", "weight", F.conv2d, X[:, :0], W[:, :0])
 refused("no outputs", "weight", F.conv2d, X, W[:0])
 refused("no kernel", "weight", F.conv2d, X, W[:, :, :0])
 refused("empty kernel, padded", "weight", F.conv2d, X, W[..., :0], padding=1)
@@ -169,19 +169,19 @@ for name, backward in BACKWARD.items():
     dy = POOLED[:, :, :1, :1] if name.startswith("global") else POOLED
     for size in ((0, 6), (6, -6), (6,), (), (2, 4, 6), (3, 4, 6, 6), (2, 5, 6, 6), (HUGE, 2),
                  (2**31, 2**31), (2, 4, 6, HUGE), (2**24, 2**24)):
-        refused(f"{name}_backward, input_size={size}", "input_size|dy", backward, dy, size)
+        refused(f"{name}_backward, input_size={size}", "input_size|dy|indices", backward, dy, size)
     for size in (6, 6.0, (6, 6.5), "66", None, (6, None)):
         refused(f"{name}_backward, input_size={size!r}", "input_size", backward, dy, size,
                 error=(TypeError, ValueError))
 for shape in ((2, 4, 2, 3), (2, 4, 3, 4), (2, 4, 6, 6), (2, 4, 0, 3)):
     refused(f"avg_pool2d_backward, dy of shape {shape}", "dy", F.avg_pool2d_backward,
-            np.ones(shape, "f4"), (6, 6), 2)
+            np.ones(shape, "f4"), X.shape, 2)
 for option, value in (("kernel_size", 0), ("stride", 0), ("padding", -1), ("padding", 2)):
     options = {"kernel_size": 2, option: value}
     refused(f"avg_pool2d_backward, {option}={value}", option, F.avg_pool2d_backward, POOLED,
-            (6, 6), **options)
+            X.shape, **options)
 refused("global_avg_pool2d_backward, dy with pixels", "dy", F.global_avg_pool2d_backward, POOLED,
-        (6, 6))
+        X.shape)
 refused("global_avg_pool2d of nothing", "x", F.global_avg_pool2d, X[:, :, :0])
 
 # --- linear, activations, losses ------------------------------------------------------------
@@ -197,6 +197,7 @@ for value in (2, -3, HUGE):
     refused(f"softmax_backward, axis={value}", "axis", F.softmax_backward, ROWS, ROWS, axis=value)
 for value in (0.5, "0", None):
     refused(f"softmax, axis={value!r}", "axis", F.softmax, ROWS, axis=value, error=TypeError)
+refused("ragged rows", "x", F.relu, [[1.0], [2.0, 3.0]], error=(TypeError, ValueError))
 refused("softmax of a number", "x", F.softmax, np.float32(1))
 for value in (np.nan, np.inf):
     refused(f"negative_slope={value}", "negative_slope", F.leaky_relu, ROWS, value)
@@ -217,7 +218,7 @@ for function in (F.cross_entropy, F.cross_entropy_backward):
     for shape in ((4,), (6,), (0,), (5, 1), (5, 3), ()):
         refused(f"{name}, labels of shape {shape}", "labels", function, OUT,
                 np.zeros(shape, np.int64))
-    refused(f"{name}, no classes", "logits", function, OUT[:, :0], LABELS)
+    refused(f"{name}, no classes", "logits|labels", function, OUT[:, :0], LABELS)
     refused(f"{name}, ragged labels", "labels", function, OUT, [0, 1, [2], 0, 1],
             error=(TypeError, ValueError))
 refused("mse_loss would broadcast", "target", F.mse_loss, ROWS, ROWS[:, :1])

@@ -47,18 +47,6 @@ def test_layers_of_networks(rows, inputs, outputs, dtype, rng):
     np.testing.assert_array_equal(dbias, dy.sum(0))
 
 
-def test_gradients_by_finite_differences(rng):
-    x, weight, bias, dy = (normal(rng, np.float64, *shape) for shape in (
-        (3, 7), (5, 7), (5,), (3, 5)))
-    gradients = linear_backward(dy, x, weight, bias=True)
-    for gradient, at, through in (
-            (gradients[0], x, lambda v: linear(v, weight, bias)),
-            (gradients[1], weight, lambda v: linear(x, v, bias)),
-            (gradients[2], bias, lambda v: linear(x, weight, v))):
-        numerical = reference.numerical_gradient(lambda v: np.sum(dy * through(v)), at)
-        np.testing.assert_allclose(gradient, numerical, rtol=1e-6, atol=1e-7)
-
-
 def test_without_input_gradient(dtype, rng):
     dy, x, weight = (normal(rng, dtype, *shape) for shape in ((9, 5), (9, 33), (5, 33)))
     dx, dweight, dbias = linear_backward(dy, x, weight, bias=True, input_gradient=False)

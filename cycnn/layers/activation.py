@@ -44,7 +44,9 @@ class LeakyReLU(Module):
 
     def backward(self, dy, input_gradient=True, accumulate=False):
         x = self.recall()
-        return functional.leaky_relu_backward(dy, x, self.negative_slope) if input_gradient else None
+        if not input_gradient:
+            return None
+        return functional.leaky_relu_backward(dy, x, self.negative_slope)
 
     def config(self):
         return {"negative_slope": self.negative_slope}

@@ -84,7 +84,7 @@ class Conv2d(Module):
     def extra_repr(self):
         text = (f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
                 f"stride={self.stride}")
-        text += f", padding={self.padding!r}" if self.padding not in ((0, 0), "valid") else ""
+        text += f", padding={self.padding}" if self.padding not in ((0, 0), "valid") else ""
         text += f", dilation={self.dilation}" if self.dilation != (1, 1) else ""
         text += f", groups={self.groups}" if self.groups != 1 else ""
         return text + ("" if self.bias else ", bias=False")

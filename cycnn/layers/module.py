@@ -19,7 +19,7 @@ class Parameter:
     """
 
     def __init__(self, data):
-        self.data = np.ascontiguousarray(data)
+        self.data = np.asarray(data, order="C")
         if self.data.dtype not in (np.float32, np.float64):
             raise TypeError(f"a Parameter must be float32 or float64, got {self.data.dtype}")
         self.grad = None
@@ -224,7 +224,7 @@ class Module:
             outputs = [self.forward(x) for x in
                        batches.in_order(images, batch_size, self.normalization, dtype)]
             if not outputs:
-                outputs = [self.forward(batches.empty(images.shape[1:], dtype))]
+                outputs = [self.forward(batches.none(images, self.normalization, dtype))]
         outputs = np.concatenate(outputs)
         if outputs.ndim != 2:
             raise ValueError("predicting classes needs a network whose output is (N, classes), "

@@ -2,7 +2,7 @@
 
 from ..functional import (_check, avg_pool2d, avg_pool2d_backward, global_avg_pool2d,
                           global_avg_pool2d_backward)
-from ..functional.pool import max_pool2d_with_winners, max_pool2d_winners_backward
+from ..functional.pool import max_pool2d_winners_backward, max_pool2d_with_winners
 from ._images import channels_last
 from .module import Module
 
@@ -55,7 +55,7 @@ class MaxPool2d(Module):
                 "dilation": self.dilation, "ceil_mode": self.ceil_mode}
 
     def extra_repr(self):
-        return ", ".join(f"{name}={value}" for name, value in self.config().items())
+        return f"{_sizes(self)}, dilation={_short(self.dilation)}, ceil_mode={self.ceil_mode}"
 
 
 class AvgPool2d(Module):
@@ -107,7 +107,7 @@ class AvgPool2d(Module):
                 "ceil_mode": self.ceil_mode, "count_include_pad": self.count_include_pad}
 
     def extra_repr(self):
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        return _sizes(self)
 
 
 class GlobalAvgPool2d(Module):
@@ -134,3 +134,13 @@ def _pool_padding(padding, kernel_size):
         raise ValueError(f"padding must be at most half of kernel_size {kernel_size}, "
                          f"got {padding}")
     return padding
+
+
+def _sizes(layer):
+    return (f"kernel_size={_short(layer.kernel_size)}, stride={_short(layer.stride)}, "
+            f"padding={_short(layer.padding)}")
+
+
+def _short(pair):
+    """(2, 2) as 2, the way it is mostly written."""
+    return pair[0] if pair[0] == pair[1] else pair

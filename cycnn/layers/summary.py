@@ -1,6 +1,7 @@
 """The table that `Module.summary` returns."""
 
-from .. import batches
+import numpy as np
+
 from .container import Sequential
 from .module import dtype_of, evaluation_mode
 
@@ -14,7 +15,7 @@ def summary(module, input_shape=None):
     if input_shape is None:
         raise ValueError("input_shape is needed: (C, H, W), such as (1, 28, 28)")
     with evaluation_mode(module):
-        rows, _ = _rows("", module, batches.empty(input_shape, dtype_of(module)))
+        rows, _ = _rows("", module, np.empty((0, *input_shape), dtype_of(module)))
     total = [parameter.data for parameter in module.parameters()]
     rows = [("", "Layer", "Output shape", "Parameters"),
             ("", "Input", _shape(input_shape), ""), *rows,

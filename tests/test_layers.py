@@ -1,0 +1,473 @@
+"""Layers by themselves and in networks: gradients, PyTorch side by side, modes, descriptions."""
+
+import numpy as np
+import pytest
+
+import cycnn as cn
+from helpers import assert_close, channels_last, normal
+from reference import numerical_gradient
+
+IMAGES = (3, 4, 7, 6)
+
+# Name -> (layer for a dtype, shape of its input, PyTorch's layer for a torch module).
+LAYERS = {
+    "Conv2d": (lambda dtype: cn.Conv2d(4, 6, 3, dtype=dtype), IMAGES,
+               lambda nn: nn.Conv2d(4, 6, 3)),
+    "Conv2d, all options": (
+        lambda dtype: cn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2),
+                                groups=2, bias=False, dtype=dtype), IMAGES,
+        lambda nn: nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2),
+                             groups=2, bias=False)),
+    "Conv2d, same": (lambda dtype: cn.Conv2d(4, 5, 5, padding="same", dtype=dtype), IMAGES,
+                     lambda nn: nn.Conv2d(4, 5, 5, padding="same")),
+    "Linear": (lambda dtype: cn.Linear(9, 5, dtype=dtype), (4, 9), lambda nn: nn.Linear(9, 5)),
+    "Linear, no bias": (lambda dtype: cn.Linear(9, 5, bias=False, dtype=dtype), (4, 9),
+                        lambda nn: nn.Linear(9, 5, bias=False)),
+    "MaxPool2d": (lambda dtype: cn.MaxPool2d(2), IMAGES, lambda nn: nn.MaxPool2d(2)),
+    "MaxPool2d, all options": (
+        lambda dtype: cn.MaxPool2d((3, 2), stride=(2, 1), padding=1, dilation=(1, 2),
+                                   ceil_mode=True), IMAGES,
+        lambda nn: nn.MaxPool2d((3, 2), stride=(2, 1), padding=1, dilation=(1, 2),
+                                ceil_mode=True)),
+    "AvgPool2d": (lambda dtype: cn.AvgPool2d(2), IMAGES, lambda nn: nn.AvgPool2d(2)),
+    "AvgPool2d, all options": (
+        lambda dtype: cn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False), IMAGES,
+        lambda nn: nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)),
+    "GlobalAvgPool2d": (lambda dtype: cn.GlobalAvgPool2d(), IMAGES,
+                        lambda nn: nn.AdaptiveAvgPool2d(1)),
+    "Flatten": (lambda dtype: cn.Flatten(), IMAGES, lambda nn: nn.Flatten()),
+    "ReLU": (lambda dtype: cn.ReLU(), IMAGES, lambda nn: nn.ReLU()),
+    "LeakyReLU": (lambda dtype: cn.LeakyReLU(0.2), IMAGES, lambda nn: nn.LeakyReLU(0.2)),
+    "Tanh": (lambda dtype: cn.Tanh(), IMAGES, lambda nn: nn.Tanh()),
+    "Sigmoid": (lambda dtype: cn.Sigmoid(), IMAGES, lambda nn: nn.Sigmoid()),
+    "Softmax": (lambda dtype: cn.Softmax(), (4, 9), lambda nn: nn.Softmax(dim=-1)),
+    "Softmax over channels": (lambda dtype: cn.Softmax(axis=1), IMAGES,
+                              lambda nn: nn.Softmax(dim=1)),
+    "Sequential": (
+        lambda dtype: cn.Sequential(
+            cn.Conv2d(4, 5, 3, padding=1, dtype=dtype), cn.Tanh(), cn.MaxPool2d(2),
+            cn.Sequential(cn.Conv2d(5, 3, 2, dtype=dtype), cn.LeakyReLU()),
+            cn.Flatten(), cn.Linear(12, 4, dtype=dtype)), IMAGES,
+        lambda nn: nn.Sequential(
+            nn.Conv2d(4, 5, 3, padding=1), nn.Tanh(), nn.MaxPool2d(2),
+            nn.Sequential(nn.Conv2d(5, 3, 2), nn.LeakyReLU()), nn.Flatten(), nn.Linear(12, 4))),
+}
+each_layer = pytest.mark.parametrize("name", LAYERS)
+
+
+def make(name, dtype=np.float64):
+    layer, shape, _ = LAYERS[name]
+    return layer(dtype), shape
+
+
+def network(dtype=np.float32):
+    return cn.Sequential(cn.Conv2d(1, 4, 3, dtype=dtype), cn.ReLU(), cn.MaxPool2d(2),
+                         cn.Flatten(), cn.Linear(36, 3, dtype=dtype))
+
+
+# --- gradients -------------------------------------------------------------------------------
+
+@each_layer
+def test_gradients_by_finite_differences(name, rng):
+    layer, shape = make(name)
+    x = normal(rng, np.float64, *shape)
+    dy = normal(rng, np.float64, *layer(x).shape)
+
+    def loss_of_parameter(parameter):
+        original = parameter.data
+
+        def loss(data):
+            parameter.data = data
+            return (layer(x) * dy).sum()
+
+        gradient = numerical_gradient(loss, original)
+        parameter.data = original
+        return gradient
+
+    expected = {parameter_name: loss_of_parameter(parameter)
+                for parameter_name, parameter in layer.named_parameters()}
+    layer(x)
+    dx = layer.backward(dy)
+    np.testing.assert_allclose(dx, numerical_gradient(lambda x: (layer(x) * dy).sum(), x),
+                               rtol=1e-6, atol=1e-7)
+    for parameter_name, parameter in layer.named_parameters():
+        assert parameter.grad.shape == parameter.data.shape
+        np.testing.assert_allclose(parameter.grad, expected[parameter_name], rtol=1e-6, atol=1e-7,
+                                   err_msg=parameter_name)
+
+
+@each_layer
+def test_side_by_side_with_pytorch(name, dtype, rng):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    layer, shape = make(name, dtype)
+    other = LAYERS[name][2](torch.nn).to(getattr(torch, np.dtype(dtype).name))
+    layer.load_state_dict(other.state_dict())
+    assert list(layer.state_dict()) == list(other.state_dict())
+    x = normal(rng, dtype, *shape)
+    variable = torch.tensor(x, requires_grad=True)
+    expected = other(variable)
+    y = layer(x)
+    assert_close(y, expected.detach().numpy(), 36)
+    dy = normal(rng, dtype, *y.shape)
+    expected.backward(torch.tensor(dy))
+    assert_close(layer.backward(dy), variable.grad.numpy(), 150)
+    for (parameter_name, parameter), theirs in zip(layer.named_parameters(), other.parameters()):
+        assert_close(parameter.grad, theirs.grad.numpy(), 150, err_msg=parameter_name)
+
+
+@each_layer
+def test_accumulate_adds_and_otherwise_gradients_are_written(name, rng):
+    layer, shape = make(name)
+    x = normal(rng, np.float64, *shape)
+    dy = normal(rng, np.float64, *layer(x).shape)
+    layer.backward(dy, accumulate=True)             # the first has nothing to add to
+    first = [parameter.grad.copy() for parameter in layer.parameters()]
+    layer.backward(dy)
+    for parameter, grad in zip(layer.parameters(), first):
+        np.testing.assert_array_equal(parameter.grad, grad)
+    layer.backward(dy, accumulate=True)
+    for parameter, grad in zip(layer.parameters(), first):
+        np.testing.assert_array_equal(parameter.grad, 2 * grad)
+
+
+@each_layer
+def test_without_input_gradient_the_parameters_have_theirs(name, rng):
+    layer, shape = make(name)
+    x = normal(rng, np.float64, *shape)
+    dy = normal(rng, np.float64, *layer(x).shape)
+    layer.backward(dy)
+    expected = [parameter.grad for parameter in layer.parameters()]
+    for parameter in layer.parameters():
+        parameter.grad = None
+    assert layer.backward(dy, input_gradient=False) is None
+    for parameter, grad in zip(layer.parameters(), expected):
+        np.testing.assert_array_equal(parameter.grad, grad)
+
+
+def test_layers_before_the_first_weights_are_spared(rng):
+    class Untouched(cn.Tanh):
+        def backward(self, dy, input_gradient=True, accumulate=False):
+            raise AssertionError("nobody asked for the gradient of the input")
+
+    model = cn.Sequential(Untouched(), cn.Flatten(), cn.Linear(6, 2), cn.Tanh())
+    y = model(normal(rng, np.float32, 2, 1, 2, 3))
+    assert model.backward(y, input_gradient=False) is None
+    assert model[2].weight.grad.shape == (2, 6)
+    with pytest.raises(AssertionError, match="nobody asked"):
+        model.backward(y)
+
+
+# --- modes and memory ------------------------------------------------------------------------
+
+@each_layer
+def test_backward_needs_a_forward(name):
+    layer, _ = make(name)
+    with pytest.raises(RuntimeError, match="forward before"):
+        layer.backward(np.zeros((1, 4, 5, 5)))
+
+
+@each_layer
+def test_evaluation_mode_keeps_nothing(name, rng):
+    layer, shape = make(name)
+    x = normal(rng, np.float64, *shape)
+    y = layer(x)
+    assert layer.eval() is layer and not layer.training
+    with pytest.raises(RuntimeError, match=r"evaluation mode.*train\(\)"):
+        layer.backward(y)
+    np.testing.assert_array_equal(layer(x), y)
+    with pytest.raises(RuntimeError, match="evaluation mode"):
+        layer.backward(y)
+    assert layer.train().training
+    layer(x)
+    assert layer.backward(y).shape == x.shape
+
+
+@each_layer
+def test_an_empty_batch_is_fine(name):
+    layer, shape = make(name)
+    full = layer(np.zeros(shape)).shape
+    y = layer(np.zeros((0, *shape[1:])))
+    assert y.shape == (0, *full[1:])
+    assert layer.backward(y).shape == (0, *shape[1:])
+    for parameter in layer.parameters():
+        np.testing.assert_array_equal(parameter.grad, np.zeros_like(parameter.data))
+
+
+@each_layer
+def test_images_of_any_memory_format_and_strides(name, rng):
+    layer, shape = make(name)
+    x = normal(rng, np.float64, *shape)
+    dy = normal(rng, np.float64, *layer(x).shape)
+    expected = layer(x), layer.backward(dy)
+    if x.ndim == 4:
+        other = layer(channels_last(x)), layer.backward(channels_last(dy) if dy.ndim == 4 else dy)
+    else:
+        other = layer(np.asfortranarray(x)), layer.backward(np.asfortranarray(dy))
+    for one, two in zip(expected, other):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_inside_a_network_images_stay_channels_last(channels, rng):
+    layers = [cn.Conv2d(channels, 5, 3), cn.ReLU(), cn.MaxPool2d(2), cn.LeakyReLU(),
+              cn.Conv2d(5, 4, 2), cn.Tanh(), cn.AvgPool2d(2), cn.Sigmoid()]
+    x = normal(rng, np.float32, 2, channels, 12, 12)
+    for layer in layers:
+        x = layer(x)
+        assert x.transpose(0, 2, 3, 1).flags.c_contiguous, layer
+    for layer in reversed(layers):
+        x = layer.backward(x)
+        assert x.transpose(0, 2, 3, 1).flags.c_contiguous, layer
+
+
+# --- what it gets wrong ------------------------------------------------------------------------
+
+@pytest.mark.parametrize("arguments, message", [
+    (dict(in_channels=0), "in_channels"), (dict(out_channels=-1), "out_channels"),
+    (dict(kernel_size=0), "kernel_size"), (dict(kernel_size=(3, 3, 3)), "kernel_size"),
+    (dict(kernel_size=8608480567731124087), "kernel_size"), (dict(stride=0), "stride"),
+    (dict(stride=-1), "stride"), (dict(dilation=0), "dilation"), (dict(padding=-1), "padding"),
+    (dict(padding="full"), "padding"), (dict(padding="same", stride=2), "stride 1"),
+    (dict(groups=0), "groups"), (dict(groups=3), "groups"),
+    (dict(in_channels=2**31 - 2, kernel_size=2**16), "too large")])
+def test_impossible_convolutions(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        cn.Conv2d(**{"in_channels": 4, "out_channels": 6, "kernel_size": 3, **arguments})
+
+
+@pytest.mark.parametrize("make_layer, error", [
+    (lambda: cn.Conv2d(4, 6, 2.5), TypeError), (lambda: cn.Conv2d(4, 6, 3, dtype=int), TypeError),
+    (lambda: cn.Conv2d(4, 6, 3, rng="a"), TypeError), (lambda: cn.Linear(3, True), TypeError),
+    (lambda: cn.Linear(3, 2, dtype=np.float16), TypeError), (lambda: cn.Linear(0, 2), ValueError),
+    (lambda: cn.MaxPool2d(2, padding=2), ValueError), (lambda: cn.MaxPool2d(0), ValueError),
+    (lambda: cn.AvgPool2d(2, stride=0), ValueError), (lambda: cn.AvgPool2d("2"), TypeError),
+    (lambda: cn.LeakyReLU(float("nan")), ValueError), (lambda: cn.Softmax(1.5), TypeError),
+    (lambda: cn.Sequential(cn.ReLU), TypeError), (lambda: cn.Sequential([cn.ReLU()]), TypeError),
+    (lambda: cn.Parameter(np.arange(3)), TypeError)])
+def test_impossible_layers(make_layer, error):
+    with pytest.raises(error):
+        make_layer()
+
+
+def test_one_layer_cannot_stand_in_two_places():
+    relu = cn.ReLU()
+    with pytest.raises(ValueError, match="twice"):
+        cn.Sequential(cn.Conv2d(1, 2, 3), relu, cn.Sequential(cn.Conv2d(2, 2, 3), relu))
+
+
+def test_an_error_says_in_which_layer(rng):
+    model = cn.Sequential(cn.Conv2d(1, 4, 3), cn.ReLU(), cn.Flatten(), cn.Linear(99, 3))
+    with pytest.raises(ValueError, match="99") as caught:
+        model(normal(rng, np.float32, 2, 1, 6, 6))
+    assert caught.value.__notes__ == [
+        "in layer 3, Linear(in_features=99, out_features=3, bias=True)"]
+
+
+@pytest.mark.parametrize("x, error", [
+    (np.zeros((2, 3, 8, 8), np.float32), ValueError), (np.zeros((1, 8, 8), np.float32), ValueError),
+    (np.zeros((2, 1, 2, 2), np.float32), ValueError), (np.zeros((2, 1, 8, 8)), TypeError),
+    (np.zeros((2, 1, 8, 8), complex), TypeError), (np.zeros((2, 1, 8, 8), object), TypeError),
+    (np.full((2, 1, 8, 8), "a"), TypeError)])
+def test_wrong_images(x, error):
+    with pytest.raises(error):
+        network()(x)
+
+
+def test_integer_images_take_the_type_of_the_weights(dtype):
+    y = network(dtype)(np.ones((2, 1, 8, 8), np.uint8))
+    assert y.dtype == dtype
+
+
+# --- parameters and state ----------------------------------------------------------------------
+
+def test_names_are_pytorchs():
+    model = cn.Sequential(cn.Conv2d(1, 2, 3), cn.ReLU(),
+                          cn.Sequential(cn.Flatten(), cn.Linear(8, 3, bias=False)))
+    assert {name: array.shape for name, array in model.state_dict().items()} == {
+        "0.weight": (2, 1, 3, 3), "0.bias": (2,), "2.1.weight": (3, 8)}
+    assert model.state_dict()["0.weight"] is model[0].weight.data
+    assert len(list(model.parameters())) == 3
+
+
+def test_a_state_dict_is_copied_in(dtype):
+    one, two = network(dtype), network(np.float64)
+    two.load_state_dict(one.state_dict())
+    for name, array in two.state_dict().items():
+        assert array.dtype == np.float64
+        np.testing.assert_array_equal(array, one.state_dict()[name])
+        assert not np.shares_memory(array, one.state_dict()[name])
+
+
+def test_a_state_dict_that_does_not_fit_changes_nothing():
+    model = network()
+    before = {name: array.copy() for name, array in model.state_dict().items()}
+    state = {name: array + 1 for name, array in before.items()}
+    state["4.weight"] = np.zeros((3, 35), np.float32)
+    state["5.weight"] = state.pop("0.bias")
+    with pytest.raises(ValueError, match=r"missing 0\.bias.*unexpected 5\.weight.*4\.weight.*35"):
+        model.load_state_dict(state)
+    with pytest.raises(ValueError, match=r"4\.weight"):
+        model.load_state_dict(state, strict=False)
+    with pytest.raises(TypeError, match=r"0\.weight"):
+        model.load_state_dict({**before, "0.weight": np.full((4, 1, 3, 3), "a")})
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    del state["4.weight"]
+    model.load_state_dict(state, strict=False)
+    np.testing.assert_array_equal(model[0].weight.data, before["0.weight"] + 1)
+    np.testing.assert_array_equal(model[0].bias.data, before["0.bias"])
+
+
+class Scale(cn.Module):
+    """A layer as a user writes it."""
+
+    def __init__(self, channels):
+        self.weight = cn.Parameter(np.full((channels, 1, 1), 2, np.float64))
+
+    def forward(self, x):
+        self.remember(x)
+        return x * self.weight.data
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        x = self.recall()
+        self.weight.set_grad((dy * x).sum(axis=(0, 2, 3))[:, None, None], accumulate)
+        return dy * self.weight.data if input_gradient else None
+
+
+class Residual(cn.Module):
+    """A container as a user writes it."""
+
+    def __init__(self, channels):
+        self.inner = cn.Sequential(Scale(channels), cn.Tanh())
+        self.scale = Scale(channels)
+
+    def forward(self, x):
+        return self.scale(x + self.inner(x))
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        dy = self.scale.backward(dy, True, accumulate)
+        dx = self.inner.backward(dy, input_gradient, accumulate)
+        return dx + dy if input_gradient else None
+
+
+def test_layers_of_ones_own(rng):
+    model = cn.Sequential(cn.Conv2d(1, 3, 2, dtype=np.float64), Residual(3), cn.ReLU())
+    assert list(model.state_dict()) == ["0.weight", "0.bias", "1.inner.0.weight", "1.scale.weight"]
+    assert all(not module.training for module in model.eval().modules())
+    model.train()
+    x = normal(rng, np.float64, 2, 1, 4, 4)
+    dy = normal(rng, np.float64, *model(x).shape)
+    np.testing.assert_allclose(
+        model.backward(dy), numerical_gradient(lambda x: (model(x) * dy).sum(), x), rtol=1e-6,
+        atol=1e-8)
+    assert "(inner): Sequential(" in repr(model)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3)])
+def test_a_parameter_keeps_its_shape(shape):
+    for order in "CF":
+        parameter = cn.Parameter(np.ones(shape, order=order))
+        assert parameter.data.shape == shape and parameter.data.flags.c_contiguous
+        assert repr(parameter) == f"Parameter(shape={shape}, dtype=float64)"
+
+
+def test_a_module_says_what_it_lacks():
+    with pytest.raises(NotImplementedError, match="Module has no forward"):
+        cn.Module()(np.zeros(3))
+    with pytest.raises(NotImplementedError, match="Module has no backward"):
+        cn.Module().backward(np.zeros(3))
+
+
+# --- first weights -----------------------------------------------------------------------------
+
+def test_first_weights_are_within_pytorchs_bounds():
+    layer = cn.Conv2d(8, 64, 5, rng=0)
+    bound = 1 / np.sqrt(8 * 25)
+    for parameter in (layer.weight, layer.bias):
+        assert np.abs(parameter.data).max() <= bound
+        assert np.abs(parameter.data).max() > 0.9 * bound
+    assert abs(layer.weight.data.mean()) < bound / 50
+    np.testing.assert_allclose(layer.weight.data.std(), bound / np.sqrt(3), rtol=0.02)
+
+
+@pytest.mark.parametrize("function, options", [
+    ("kaiming_uniform", {}), ("kaiming_uniform", {"a": 5 ** 0.5}),
+    ("kaiming_normal", {"mode": "fan_out", "nonlinearity": "relu"}),
+    ("xavier_uniform", {"gain": 5 / 3}), ("xavier_normal", {})])
+@pytest.mark.parametrize("shape", [(64, 32, 3, 3), (200, 100)])
+def test_spread_of_initial_weights_is_pytorchs(function, options, shape, dtype):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    ours = getattr(cn.init, function)(shape, **options, dtype=dtype, rng=1)
+    theirs = torch.empty(*shape)
+    getattr(torch.nn.init, function + "_")(theirs, **options)
+    assert ours.shape == shape and ours.dtype == dtype
+    np.testing.assert_allclose(ours.std(), theirs.std().item(), rtol=0.05)
+    if "uniform" in function:
+        np.testing.assert_allclose(np.abs(ours).max(), theirs.abs().max().item(), rtol=0.01)
+
+
+def test_bad_initialisation():
+    for call in (lambda: cn.init.kaiming_normal((3,)), lambda: cn.init.xavier_uniform(()),
+                 lambda: cn.init.kaiming_uniform((3, 3), mode="fan"),
+                 lambda: cn.init.kaiming_uniform((3, 3), nonlinearity="gelu"),
+                 lambda: cn.manual_seed(-1)):
+        with pytest.raises(ValueError):
+            call()
+
+
+def test_seeds():
+    cn.manual_seed(3)
+    first = cn.Conv2d(2, 3, 3).weight.data
+    assert (cn.Conv2d(2, 3, 3).weight.data != first).any()
+    cn.manual_seed(3)
+    np.testing.assert_array_equal(cn.Conv2d(2, 3, 3).weight.data, first)
+    generator = np.random.Generator(np.random.PCG64(3))
+    np.testing.assert_array_equal(cn.Conv2d(2, 3, 3, rng=generator).weight.data, first)
+    np.testing.assert_array_equal(cn.Conv2d(2, 3, 3, rng=3).weight.data, first)
+
+
+# --- descriptions ------------------------------------------------------------------------------
+
+@each_layer
+def test_repr_is_pytorchs(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    if "Softmax" in name or "GlobalAvgPool2d" in name:
+        pytest.skip("PyTorch's layer has other arguments")
+    theirs = repr(LAYERS[name][2](torch.nn)).replace("(start_dim=1, end_dim=-1)", "()")
+    assert repr(make(name, np.float32)[0]) == theirs
+
+
+@each_layer
+def test_config_makes_the_same_layer(name):
+    layer, _ = make(name, np.float32)
+    if isinstance(layer, cn.Sequential):
+        pytest.skip("cycnn.save describes a Sequential by its layers")
+    assert repr(type(layer)(**layer.config())) == repr(layer)
+
+
+def test_summary():
+    model = network()
+    lines = model.summary((1, 8, 8)).splitlines()
+    assert [line.split() for line in lines] == [
+        ["Layer", "Output", "shape", "Parameters"],
+        ["Input", "(N,", "1,", "8,", "8)"],
+        ["0", "Conv2d", "(N,", "4,", "6,", "6)", "40"],
+        ["1", "ReLU", "(N,", "4,", "6,", "6)", "0"],
+        ["2", "MaxPool2d", "(N,", "4,", "3,", "3)", "0"],
+        ["3", "Flatten", "(N,", "36)", "0"],
+        ["4", "Linear", "(N,", "3)", "111"],
+        ["Total", "1", "KiB", "151"]]
+    assert model.training
+    with pytest.raises(ValueError, match="input_shape"):
+        model.summary()
+    model.input_shape = (1, 8, 8)
+    assert model.summary().splitlines() == lines
+
+
+def test_a_sequential_is_a_sequence():
+    model = network()
+    assert len(model) == 5 and list(model)[4] is model[4] is model[-1]
+    assert isinstance(model[:2], cn.Sequential) and model[:2][0] is model[0]
+    assert repr(cn.Sequential()) == "Sequential()"
+    x = np.ones((1, 2))
+    assert cn.Sequential()(x) is x

@@ -1,0 +1,126 @@
+"""Pictures: drawn without a display, without touching the user's matplotlib."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import cycnn as cn
+from cycnn.plot import plot_history, plot_predictions, plot_training
+
+pytest.importorskip("matplotlib")
+GREEN, RED = "#1a7f37", "#cf222e"
+
+
+@pytest.fixture
+def history():
+    record = cn.History()
+    record.train_loss, record.val_loss = [2.0, 1.0, 0.5], [1.9, 1.1, 0.7]
+    record.train_accuracy, record.val_accuracy = [0.3, 0.6, 0.9], [0.35, 0.65, 0.85]
+    return record
+
+
+@pytest.fixture
+def answers():
+    """Twelve images of three classes; the third is taken for class 0 and surely so."""
+    images = np.random.default_rng(0).integers(0, 256, (12, 1, 8, 8), np.uint8)
+    labels = np.arange(12) % 3
+    probabilities = np.full((12, 3), 0.1)
+    probabilities[np.arange(12), labels] = 0.8
+    probabilities[2] = 0.95, 0.03, 0.02
+    return images, probabilities, labels, ["cat", "dog", "a very long class name"]
+
+
+def captions(figure):
+    return [axes.get_xlabel() for axes in figure.axes if axes.images]
+
+
+def test_history_shows_both_curves_and_their_last_values(history, tmp_path):
+    figure = plot_history(history, tmp_path / "curve.png")
+    loss, accuracy = figure.axes
+    assert [list(line.get_ydata()) for line in loss.lines] == [[2, 1, 0.5], [1.9, 1.1, 0.7]]
+    assert list(accuracy.lines[1].get_ydata()) == [35, 65, 85]
+    assert "held out: 85.00 %" in [text.get_text() for text in accuracy.get_legend().texts]
+    assert (tmp_path / "curve.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_history_without_validation_or_accuracy(history):
+    history.val_loss = history.val_accuracy = history.train_accuracy = []
+    loss, accuracy = plot_history(history).axes
+    assert len(loss.lines) == 1 and len(accuracy.lines) == 0
+    assert plot_history(cn.History())
+
+
+def test_history_plots_itself(history, tmp_path):
+    history.plot(tmp_path / "curve.svg")
+    assert b"<svg" in (tmp_path / "curve.svg").read_bytes()
+
+
+def test_predictions_are_green_where_right_and_red_where_wrong(answers):
+    figure = plot_predictions(*answers)
+    assert captions(figure)[:3] == ["cat\n80 %", "dog\n80 %",
+                                    "cat\n95 %\nis a very long c\N{HORIZONTAL ELLIPSIS}"]
+    colours = [axes.xaxis.label.get_color() for axes in figure.axes if axes.images]
+    assert colours == [GREEN, GREEN, RED] + [GREEN] * 9
+
+
+def test_predictions_without_labels_or_classes(answers):
+    figure = plot_predictions(answers[0][:1], answers[1][:1])
+    assert captions(figure) == ["0\n80 %"]
+    assert figure.axes[0].xaxis.label.get_color() == "black"
+
+
+@pytest.mark.parametrize("channels, shown", [(1, (8, 6)), (3, (8, 6, 3)), (2, (8, 6))])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_any_image_is_shown(channels, shown, dtype):
+    images = np.zeros((1, channels, 8, 6), dtype)
+    images[0, 0, 0, 0] = 3
+    figure = plot_predictions(images, np.ones((1, 2)) / 2)
+    assert figure.axes[0].images[0].get_array().shape == shown
+
+
+@pytest.mark.parametrize("change, text", [
+    ({"images": np.zeros((2, 8, 8))}, "images"),
+    ({"images": np.zeros((0, 1, 8, 8))}, "images"),
+    ({"probabilities": np.ones((3, 3))}, "probabilities"),
+    ({"labels": [0, 1]}, "labels"),
+    ({"classes": ["a"]}, "classes")])
+def test_bad_input(answers, change, text):
+    arguments = dict(zip(("images", "probabilities", "labels", "classes"), answers)) | change
+    with pytest.raises(ValueError, match=f"^{text} must be"):
+        plot_predictions(**arguments)
+
+
+def test_training_shows_one_of_each_class_and_the_mistakes(history, answers, tmp_path):
+    figure = plot_training(history, *answers, path=tmp_path / "all.png", title="pets")
+    shown = captions(figure)
+    assert [text.split("\n")[0] for text in shown] == ["cat", "dog", "cat", "cat"]
+    headings = [part.get_suptitle() for part in figure.subfigs]
+    assert headings == ["pets", "Held-out images, one of each class",
+                        "1 mistake in 12 held-out images"]
+    assert (tmp_path / "all.png").stat().st_size > 10_000
+
+
+def test_training_without_mistakes_has_no_row_for_them(history, answers):
+    images, probabilities, labels, classes = answers
+    keep = np.arange(12) != 2
+    figure = plot_training(history, images[keep], probabilities[keep], labels[keep], classes)
+    assert len(figure.subfigs) == 2
+
+
+def test_the_users_matplotlib_is_left_alone(history, tmp_path):
+    """No pyplot (so no backend is chosen), and the settings are what they were."""
+    program = ("import sys, matplotlib, cycnn as cn\n"
+               "before = matplotlib.rcParams.copy()\n"
+               f"cn.History().plot({str(tmp_path / 'x.png')!r})\n"
+               "assert 'matplotlib.pyplot' not in sys.modules\n"
+               "assert matplotlib.rcParams.copy() == before\n")
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_without_matplotlib_the_extra_is_named(history, monkeypatch):
+    for name in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r"cycnn\[plot\]"):
+        plot_history(history)
