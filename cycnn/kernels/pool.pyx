@@ -16,7 +16,6 @@ ctypedef fused tap:
     int
 
 cdef enum:
-    LANES = 16
     CHANNELS = 64       # channels of one task of the backward passes
 
 cdef extern from "pool.h" nogil:
@@ -367,21 +366,11 @@ cdef inline void mean_block(const real *x, real *y, Py_ssize_t pixels, Py_ssize_
     cdef Py_ssize_t count = min(CHANNELS, channels - channel), p, c
     cdef double total[CHANNELS]
     x += image * pixels * channels + channel
-    for c in range(CHANNELS):
+    for c in range(count):
         total[c] = 0
-    if channels == 1:
-        # A plane: lanes side by side instead of channels, added up at the end.
-        for p in range(pixels // LANES):
-            for c in range(LANES):
-                total[c] += x[p * LANES + c]
-        for c in range(pixels % LANES):
-            total[c] += x[pixels // LANES * LANES + c]
-        for c in range(1, LANES):
-            total[0] += total[c]
-    else:
-        for p in range(pixels):
-            for c in range(count):
-                total[c] += x[p * channels + c]
+    for p in range(pixels):
+        for c in range(count):
+            total[c] += x[p * channels + c]
     for c in range(count):
         y[image * channels + channel + c] = <real>(total[c] / pixels)
 
