@@ -94,12 +94,15 @@ class BuildKernels(build_ext):
             extension.extra_compile_args += compile_flags
             extension.extra_link_args += link_flags + ([] if MSVC or DEBUG else ["-s"] *
                                                        sys.platform.startswith("linux"))
-        for level in LEVELS if self.editable_mode or self.inplace else ():
-            Path(KERNELS, level).mkdir(exist_ok=True)
         print(f"cycnn: building {', '.join(LEVELS)};",
               "threads by OpenMP" if compile_flags else "no OpenMP found, so one thread only",
               flush=True)
         super().build_extensions()
+
+    def copy_extensions_to_source(self):
+        for level in LEVELS:
+            Path(KERNELS, level).mkdir(exist_ok=True)
+        super().copy_extensions_to_source()
 
     def build_extension(self, extension):
         # The levels share their C files: in one folder, the second object would replace the first.

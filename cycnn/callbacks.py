@@ -1,6 +1,5 @@
 """Callbacks: what else happens while training. The progress bar is one."""
 
-import sys
 import time
 
 
@@ -70,12 +69,16 @@ class ProgressBar(Callback):
     # than a small batch itself.
     INTERVAL = 0.1
 
+    # Both fit a terminal of 80 columns with all the numbers behind them.
+    RUNNING = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+    COMPLETE = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
+
     def __init__(self, tqdm):
         self.tqdm = tqdm
         self.bar = None
 
     def on_epoch_begin(self, trainer, state):
-        self.bar = self.tqdm(total=state.batches, unit="batch",
+        self.bar = self.tqdm(total=state.batches, bar_format=self.RUNNING,
                              desc=f"epoch {state.epoch + 1}/{state.epochs}")
         self.shown = time.perf_counter()
 
@@ -87,7 +90,12 @@ class ProgressBar(Callback):
             self.bar.set_postfix_str(_running(state), refresh=False)
 
     def on_epoch_end(self, trainer, state):
-        self.bar.set_postfix_str(_complete(state.history), refresh=True)
+        last = state.history.last()
+        names = ["train_loss", *(("val_loss", "val_accuracy") if "val_loss" in last
+                                 else ("train_accuracy",))]
+        self.bar.bar_format = self.COMPLETE
+        self.bar.set_postfix_str(", ".join(f"{name.removeprefix('train_')} {last[name]:.4f}"
+                                           for name in names if name in last))
         self.on_fit_end(trainer, state)
 
     def on_fit_end(self, trainer, state):
@@ -110,16 +118,13 @@ def progress_callback(progress):
     Parameters
     ----------
     progress : bool or None
-        True: a bar, which needs tqdm. False: nothing. None: a bar where tqdm is installed and
-        somebody can watch it (a terminal, a notebook), else a line an epoch.
+        True: a bar, which needs tqdm. False: nothing. None: a bar where tqdm is installed, else a
+        line an epoch.
     """
     if progress is not None and not isinstance(progress, bool):
         raise TypeError(f"progress must be True, False or None, got {progress!r}")
     if progress is False:
         return []
-    watched = "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
-    if progress is None and not watched:
-        return [ProgressLines()]
     from ._extras import require
     try:
         return [ProgressBar(require("tqdm.auto", "progress", "a progress bar").tqdm)]

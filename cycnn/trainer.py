@@ -67,7 +67,7 @@ class Trainer:
             Its `step()` is called after each batch.
         callbacks : iterable of cycnn.callbacks.Callback
         progress : bool or None
-            None: a tqdm bar where tqdm is installed and somebody watches, else one line an epoch.
+            None: a tqdm bar where tqdm is installed, else one line an epoch.
             True: a bar. False: silence.
 
         Returns

@@ -122,6 +122,8 @@ def cross_entropy_with_gradient(logits, labels):
     logits = np.ascontiguousarray(_check.floats(logits, "logits", 2))
     labels = _check.integers(labels, "labels", 1)
     rows, classes = logits.shape
+    if not classes:
+        raise ValueError(f"logits must have at least one class, got shape {logits.shape}")
     _check.shape(labels, (rows,), "labels", "one for each row of logits")
     _check.in_range(labels, classes, "labels", "the number of classes")
     gradient = empty(logits.shape, logits.dtype)
@@ -145,7 +147,9 @@ def mse_loss(prediction, target):
     float
         NaN for empty arrays, as in PyTorch.
     """
-    prediction, flat, target = _pair(prediction, target)
+    # In C order, so that the order of the additions does not depend on the memory's.
+    prediction = np.asarray(_check.floats(prediction, "prediction"), order="C")
+    _, flat, target = _pair(prediction, target)
     if not flat.size:
         return math.nan
     return _SQUARED_ERROR[flat.dtype](flat, target, np.empty(-(-flat.size // kernels.CHUNK)),

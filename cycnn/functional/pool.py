@@ -306,6 +306,8 @@ def _input_size(input_size, dy):
     if isinstance(input_size, (tuple, list)) and len(input_size) == 2:
         input_size = (*dy.shape[:2], *input_size)
     input_size = _check.image_size(input_size, "input_size")
+    if not input_size[2] * input_size[3]:
+        raise ValueError(f"input_size must have at least one pixel, got {input_size}")
     if input_size[:2] != dy.shape[:2]:
         raise ValueError(f"dy must have N = {input_size[0]} and C = {input_size[1]} like "
                          f"input_size, got shape {dy.shape}")

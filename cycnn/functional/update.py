@@ -41,7 +41,7 @@ def sgd_step(weight, grad, velocity, lr, momentum=0.0, weight_decay=0.0, nestero
     if nesterov and not momentum:
         raise ValueError("nesterov needs a momentum above 0, got momentum=0")
     flat = _in_place(weight, "weight")
-    grad = np.ascontiguousarray(_check.floats(grad, "grad", dtype=weight.dtype))
+    grad = _check.floats(grad, "grad", dtype=weight.dtype)
     _check.shape(grad, weight.shape, "grad", "that of weight")
     if momentum:
         old = _in_place(velocity, "velocity")
@@ -50,8 +50,9 @@ def sgd_step(weight, grad, velocity, lr, momentum=0.0, weight_decay=0.0, nestero
         _check.shape(velocity, weight.shape, "velocity", "that of weight")
     else:
         old = flat[:0]
-    _SGD[weight.dtype](flat, grad.reshape(-1), old, lr, momentum, weight_decay, bool(nesterov),
-                       bool(first), cpu.threads_for(flat.size * 8))
+    _SGD[weight.dtype](flat, np.ascontiguousarray(grad).reshape(-1), old, lr, momentum,
+                       weight_decay, bool(nesterov), bool(first),
+                       cpu.threads_for(flat.size * 8))
 
 
 def _in_place(x, name):

@@ -16,13 +16,13 @@ ctypedef fused tap:
     int
 
 cdef enum:
-    LANES = 16
     CHANNELS = 64       # channels of one task of the backward passes
 
 cdef extern from "pool.h" nogil:
     ctypedef struct Window "pool_window":
         Py_ssize_t height, width, channels, out_height, out_width
         Py_ssize_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w
+        Py_ssize_t inner, outer
 
     void pool_max_row_float_byte(const float *x, float *y, unsigned char *winner, const Window *w,
                                  Py_ssize_t row) noexcept
@@ -40,12 +40,16 @@ cdef extern from "pool.h" nogil:
 
 cdef Window window(tuple geometry, Py_ssize_t height, Py_ssize_t width, Py_ssize_t out_height,
                    Py_ssize_t out_width, Py_ssize_t channels) except *:
-    """`geometry` holds the last eight fields in their order."""
+    """`geometry` holds kernel, stride, padding and dilation, vertical and horizontal of each."""
     cdef Window w
+    cdef Py_ssize_t last
     w.height, w.width, w.out_height, w.out_width = height, width, out_height, out_width
     w.channels = channels
     (w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.pad_h, w.pad_w, w.dilation_h,
      w.dilation_w) = geometry
+    w.inner = (w.pad_w + w.stride_w - 1) // w.stride_w
+    last = w.width + w.pad_w - (w.kernel_w - 1) * w.dilation_w - 1
+    w.outer = min(w.out_width, last // w.stride_w + 1) if last >= 0 else 0
     return w
 
 
@@ -362,21 +366,11 @@ cdef inline void mean_block(const real *x, real *y, Py_ssize_t pixels, Py_ssize_
     cdef Py_ssize_t count = min(CHANNELS, channels - channel), p, c
     cdef double total[CHANNELS]
     x += image * pixels * channels + channel
-    for c in range(CHANNELS):
+    for c in range(count):
         total[c] = 0
-    if channels == 1:
-        # A plane: lanes side by side instead of channels, added up at the end.
-        for p in range(pixels // LANES):
-            for c in range(LANES):
-                total[c] += x[p * LANES + c]
-        for c in range(pixels % LANES):
-            total[c] += x[pixels // LANES * LANES + c]
-        for c in range(1, LANES):
-            total[0] += total[c]
-    else:
-        for p in range(pixels):
-            for c in range(count):
-                total[c] += x[p * channels + c]
+    for p in range(pixels):
+        for c in range(count):
+            total[c] += x[p * channels + c]
     for c in range(count):
         y[image * channels + channel + c] = <real>(total[c] / pixels)
 

@@ -81,25 +81,20 @@ ALWAYS_INLINE void POOL(row)(const REAL *x, REAL *y, TAP *winner, const pool_win
     const ptrdiff_t top = row * w->stride_h - w->pad_h;
     const pool_taps us = pool_within(top, w->kernel_h, w->dilation_h, w->height);
     ptrdiff_t n = w->channels, column = 0;
-    /* In planes, the windows of columns [inner, outer) lie within the rows of the image. */
-    ptrdiff_t inner = (w->pad_w + w->stride_w - 1) / w->stride_w;
-    ptrdiff_t outer = w->width + w->pad_w - (w->kernel_w - 1) * w->dilation_w;
-    outer = outer < 1 ? 0 : (outer - 1) / w->stride_w + 1;
-    if (outer > w->out_width) outer = w->out_width;
     x += top * w->width * w->channels;
     while (column < w->out_width) {
         const ptrdiff_t left = column * w->stride_w - w->pad_w, o = column * w->channels;
         const pool_taps vs = pool_within(left, w->kernel_w, w->dilation_w, w->width);
         const REAL *corner = x + left * w->channels;
         TAP *to = wanted ? winner + o : winner;
-        if (w->channels == 1 && column >= inner && column < outer && w->stride_w <= 2) {
-            n = outer - column;
+        if (w->channels == 1 && column >= w->inner && column < w->outer && w->stride_w <= 2) {
+            n = w->outer - column;
             if (w->stride_w == 1) {
                 POOL_EACH_BLOCK(n, POOL(window)(corner, y + o, to, w, us, vs, n, block, 1, wanted))
             } else {
                 POOL_EACH_BLOCK(n, POOL(window)(corner, y + o, to, w, us, vs, n, block, 2, wanted))
             }
-            column = outer;
+            column = w->outer;
         } else {
             n = w->channels;
             POOL_EACH_BLOCK(n, POOL(window)(corner, y + o, to, w, us, vs, n, block, 1, wanted))
