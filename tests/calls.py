@@ -23,16 +23,12 @@ class Call:
         makes the array itself (indices, labels).
     images : bool
         Whether the result is images in the memory format of the first images given.
-    in_memory_order : bool
-        Whether numbers are added up in the order that they have in memory, so that rounding
-        depends on the layout.
     """
 
-    def __init__(self, function, *shapes, images=False, in_memory_order=False):
+    def __init__(self, function, *shapes, images=False):
         self.run = function
         self.shapes = shapes
         self.images = images
-        self.in_memory_order = in_memory_order
 
     def __call__(self, dtype, make=helpers.normal):
         rng = np.random.default_rng(5)
@@ -76,7 +72,7 @@ CALLS = {
     "softmax_backward": Call(F.softmax_backward, (300, 37), (300, 37)),
     "cross_entropy": Call(F.cross_entropy, (300, 37), _integers(37, 300)),
     "cross_entropy_backward": Call(F.cross_entropy_backward, (300, 37), _integers(37, 300)),
-    "mse_loss": Call(F.mse_loss, (300, 37), (300, 37), in_memory_order=True),
+    "mse_loss": Call(F.mse_loss, (300, 37), (300, 37)),
     "mse_loss_backward": Call(F.mse_loss_backward, (300, 37), (300, 37)),
     "max_pool2d": Call(partial(F.max_pool2d, kernel_size=2), IMAGES, images=True),
     "max_pool2d overlapping": Call(partial(F.max_pool2d, kernel_size=3, stride=2, padding=1,
@@ -87,7 +83,7 @@ CALLS = {
                        images=True),
     "avg_pool2d_backward": Call(partial(F.avg_pool2d_backward, input_size=IMAGES, kernel_size=2),
                                 POOLED, images=True),
-    "global_avg_pool2d": Call(F.global_avg_pool2d, IMAGES, in_memory_order=True),
+    "global_avg_pool2d": Call(F.global_avg_pool2d, IMAGES),
     "global_avg_pool2d_backward": Call(partial(F.global_avg_pool2d_backward, input_size=IMAGES),
                                        (N, C, 1, 1)),
     "linear": Call(F.linear, (37, 130), (65, 130), (65,)),
