@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .functional import _check, sgd_step
+from .functional import _check
+from .functional.update import apply_sgd, in_place
 from .layers import Parameter
 
 
@@ -54,20 +55,40 @@ class SGD:
         self.nesterov = bool(nesterov)
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs momentum above 0")
-        self._velocities = [None] * len(self.parameters)
+        self._states = [None] * len(self.parameters)
 
     def step(self):
         """Update every parameter that has a gradient."""
+        lr = _check.number(self.lr, "lr", 0)
+        momentum = _check.number(self.momentum, "momentum", 0)
+        weight_decay = _check.number(self.weight_decay, "weight_decay", 0)
         for i, parameter in enumerate(self.parameters):
             if parameter.grad is None:
                 continue
-            weight, velocity = parameter.data, self._velocities[i]
-            first = velocity is None
-            if first and self.momentum:
-                velocity = self._velocities[i] = np.zeros_like(weight)
-            sgd_step(weight, parameter.grad, velocity, self.lr, self.momentum, self.weight_decay,
-                     self.nesterov, first)
+            state = self._states[i]
+            if state is None or state.weight is not parameter.data:
+                state = self._states[i] = _State(parameter.data, state)
+            # Without momentum there is no velocity: should a schedule raise it later, it starts
+            # then.
+            first = momentum > 0 and state.velocity is None
+            if first:
+                state.velocity = np.zeros_like(state.flat)
+            apply_sgd(state.flat, parameter.data.shape, parameter.grad,
+                      state.velocity if momentum else state.flat[:0], lr, momentum, weight_decay,
+                      self.nesterov, first)
 
     def __repr__(self):
         return (f"SGD(lr={self.lr}, momentum={self.momentum}, weight_decay={self.weight_decay}, "
                 f"nesterov={self.nesterov})")
+
+
+class _State:
+    """What SGD keeps for one weight: its memory as a vector, and the velocity in the same form."""
+
+    def __init__(self, weight, before):
+        self.weight = weight
+        self.flat = in_place(weight, "a parameter's data")
+        self.velocity = None
+        if (before is not None and before.velocity is not None
+                and before.velocity.size == weight.size):
+            self.velocity = before.velocity.astype(weight.dtype, copy=False)

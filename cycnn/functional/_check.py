@@ -144,17 +144,17 @@ def size(dims, name):
         raise ValueError(f"{name} is too large: an array of shape {tuple(dims)} cannot be held in memory")
 
 
-def hashable(option, name):
-    """A list or array as a tuple, so that a function that remembers its results can take it."""
-    if type(option) is int:
-        return option
-    if isinstance(option, (list, np.ndarray)):
-        option = tuple(option)
-    try:
-        hash(option)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer or a pair of integers, got {option!r}") from None
-    return option
+def option(value, name, minimum):
+    """An int, a pair of ints or a string as it is, anything else as :func:`pair` makes of it.
+
+    What comes back can be the key of a cache: there True and 1.0 would pass for 1. Its range is
+    checked where the cache has nothing yet.
+    """
+    kind = type(value)
+    if kind is int or kind is str or (kind is tuple and len(value) == 2
+                                      and type(value[0]) is int and type(value[1]) is int):
+        return value
+    return pair(value, name, minimum)
 
 
 def image_size(value, name):

@@ -9,7 +9,7 @@ from ..kernels import conv as kernel
 from ..kernels import conv_weight as weight_kernel
 from ..kernels.cpu import threads_for
 from . import _check
-from ._check import hashable
+from ._check import option
 from ._format import from_nhwc, is_channels_last, to_nhwc
 from ._memory import empty
 
@@ -64,9 +64,9 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """
     x = _check.floats(x, "x", 4)
     weight = _check.floats(weight, "weight", 4, x.dtype)
-    geometry = _geometry(x.shape, weight.shape, hashable(stride, "stride"),
-                         hashable(padding, "padding"), hashable(dilation, "dilation"),
-                         hashable(groups, "groups"))
+    geometry = _geometry(x.shape, weight.shape, option(stride, "stride", 1),
+                         option(padding, "padding", 0), option(dilation, "dilation", 1),
+                         groups if type(groups) is int else _check.integer(groups, "groups", 1))
     if bias is not None:
         bias = np.ascontiguousarray(_check.floats(bias, "bias", 1, x.dtype))
         _check.shape(bias, weight.shape[:1], "bias", "one number an output channel")
@@ -114,9 +114,9 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     x = _check.floats(x, "x", 4)
     weight = _check.floats(weight, "weight", 4, x.dtype)
     dy = _check.floats(dy, "dy", 4, x.dtype)
-    geometry = _geometry(x.shape, weight.shape, hashable(stride, "stride"),
-                         hashable(padding, "padding"), hashable(dilation, "dilation"),
-                         hashable(groups, "groups"))
+    geometry = _geometry(x.shape, weight.shape, option(stride, "stride", 1),
+                         option(padding, "padding", 0), option(dilation, "dilation", 1),
+                         groups if type(groups) is int else _check.integer(groups, "groups", 1))
     _check.shape(dy, geometry.out_shape, "dy", "that of conv2d's result")
     threads = threads_for(geometry.work)
     n, c, h, w = x.shape
@@ -139,7 +139,7 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     return dx, dweight, dbias
 
 
-@lru_cache(maxsize=512, typed=True)
+@lru_cache(maxsize=512)
 def _geometry(x_shape, weight_shape, stride, padding, dilation, groups):
     """Check shapes and options; the same ones come again at every step, so they are remembered."""
     n, c, h, w = x_shape

@@ -11,6 +11,7 @@ import numpy as np
 from ..kernels import cpu
 from ..kernels import pool as kernels
 from . import _check, _format
+from ._check import option
 from ._memory import empty
 
 
@@ -341,18 +342,10 @@ def _max(x, out, geometry, want_winners):
 
 
 def _options(kernel_size, stride, padding, dilation):
-    """The options in a form that caches tell apart: to them True and 1.0 are the same as 1."""
-    if type(kernel_size) is not int:
-        kernel_size = _check.pair(kernel_size, "kernel_size", 1)
-    if stride is None:
-        stride = kernel_size
-    elif type(stride) is not int:
-        stride = _check.pair(stride, "stride", 1)
-    if type(padding) is not int:
-        padding = _check.pair(padding, "padding", 0)
-    if type(dilation) is not int:
-        dilation = _check.pair(dilation, "dilation", 1)
-    return kernel_size, stride, padding, dilation
+    """The options as the caches below take them."""
+    kernel_size = option(kernel_size, "kernel_size", 1)
+    return (kernel_size, kernel_size if stride is None else option(stride, "stride", 1),
+            option(padding, "padding", 0), option(dilation, "dilation", 1))
 
 
 @functools.lru_cache(maxsize=256)

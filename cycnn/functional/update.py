@@ -40,22 +40,32 @@ def sgd_step(weight, grad, velocity, lr, momentum=0.0, weight_decay=0.0, nestero
     weight_decay = _check.number(weight_decay, "weight_decay", 0)
     if nesterov and not momentum:
         raise ValueError("nesterov needs a momentum above 0, got momentum=0")
-    flat = _in_place(weight, "weight")
-    grad = _check.floats(grad, "grad", dtype=weight.dtype)
-    _check.shape(grad, weight.shape, "grad", "that of weight")
+    flat = in_place(weight, "weight")
     if momentum:
-        old = _in_place(velocity, "velocity")
+        old = in_place(velocity, "velocity")
         if velocity.dtype != weight.dtype:
             raise TypeError(f"velocity must be {weight.dtype} like weight, got {velocity.dtype}")
         _check.shape(velocity, weight.shape, "velocity", "that of weight")
     else:
         old = flat[:0]
-    _SGD[weight.dtype](flat, np.ascontiguousarray(grad).reshape(-1), old, lr, momentum,
-                       weight_decay, bool(nesterov), bool(first),
-                       cpu.threads_for(flat.size * 8))
+    apply_sgd(flat, weight.shape, grad, old, lr, momentum, weight_decay, bool(nesterov),
+              bool(first))
 
 
-def _in_place(x, name):
+def apply_sgd(flat, shape, grad, velocity, lr, momentum, weight_decay, nesterov, first):
+    """`sgd_step` for an optimizer that has checked the rest: only `grad` is new at every step.
+
+    `flat` and `velocity` are the memory of weight and velocity as vectors (:func:`in_place`).
+    """
+    grad = _check.floats(grad, "grad", dtype=flat.dtype)
+    _check.shape(grad, shape, "grad", "that of weight")
+    if not grad.flags.c_contiguous:
+        grad = np.ascontiguousarray(grad)
+    _SGD[flat.dtype](flat, grad.reshape(-1), velocity, lr, momentum, weight_decay, nesterov,
+                     first, cpu.threads_for(flat.size * 8))
+
+
+def in_place(x, name):
     """The memory of an array that is to be changed, as a vector."""
     if not isinstance(x, np.ndarray) or x.dtype not in _check.FLOATS:
         raise TypeError(f"{name} must be a float32 or float64 array, got "

@@ -48,7 +48,8 @@ def backward(int function, const real[::1] dy, const real[::1] x, real[::1] dx, 
                 backward_chunk(function, pdy, px, pdx, n, i, slope)
 
 
-# The comparisons are written so that NaN takes the branch that passes it on.
+# The comparisons are written so that NaN takes the branch that passes it on. Constants are cast,
+# because Cython's are double.
 
 cdef inline void forward_chunk(int function, const real *x, real *y, Py_ssize_t n,
                                Py_ssize_t chunk, real slope) noexcept nogil:
@@ -56,10 +57,10 @@ cdef inline void forward_chunk(int function, const real *x, real *y, Py_ssize_t 
     x, y, n = x + chunk * CHUNK, y + chunk * CHUNK, min(CHUNK, n - chunk * CHUNK)
     if function == RELU:
         for i in range(n):
-            y[i] = 0 if x[i] <= 0 else x[i]
+            y[i] = <real>0 if x[i] <= <real>0 else x[i]
     elif function == LEAKY_RELU:
         for i in range(n):
-            y[i] = x[i] if x[i] > 0 else x[i] * slope
+            y[i] = x[i] if x[i] > <real>0 else x[i] * slope
     elif function == TANH:
         for i in range(n):
             y[i] = fastmath.tanh(x[i])
@@ -75,13 +76,13 @@ cdef inline void backward_chunk(int function, const real *dy, const real *x, rea
     n = min(CHUNK, n - chunk * CHUNK)
     if function == RELU:
         for i in range(n):
-            dx[i] = 0 if x[i] <= 0 else dy[i]
+            dx[i] = <real>0 if x[i] <= <real>0 else dy[i]
     elif function == LEAKY_RELU:
         for i in range(n):
-            dx[i] = dy[i] if x[i] > 0 else dy[i] * slope
+            dx[i] = dy[i] if x[i] > <real>0 else dy[i] * slope
     elif function == TANH:
         for i in range(n):
-            dx[i] = dy[i] * (1 - x[i] * x[i])
+            dx[i] = dy[i] * (<real>1 - x[i] * x[i])
     else:
         for i in range(n):
-            dx[i] = dy[i] * ((1 - x[i]) * x[i])
+            dx[i] = dy[i] * ((<real>1 - x[i]) * x[i])

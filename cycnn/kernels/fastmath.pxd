@@ -3,6 +3,8 @@
 No branches, no tables, no calls: a loop over these becomes vector code, which one over libm's
 functions does not. Errors stay below 2 units in the last place (double: 3), infinities and NaN are
 right, and results too small for a normal number are rounded once, as they should be.
+
+Every constant is cast: to Cython a bare 1 beside a float is a double, and drags the rest along.
 """
 
 ctypedef fused real:
@@ -84,18 +86,18 @@ cdef inline real exp(real x) noexcept nogil:
     n = nearest(x * <real>1.44269504088896340736)
     # 2**n itself may lie outside the normal numbers, so it is applied in two halves.
     half = nearest(n * <real>0.5)
-    return (1 + expm1_small(reduced(x, n))) * power_of_2(half) * power_of_2(n - half)
+    return (<real>1 + expm1_small(reduced(x, n))) * power_of_2(half) * power_of_2(n - half)
 
 
 cdef inline real sigmoid(real x) noexcept nogil:
     """1 / (1 + e**-x), from e**-|x|, which never overflows."""
-    cdef real e = exp(-x if x > 0 else x)
-    return (e if x < 0 else <real>1.0) / (1 + e)
+    cdef real e = exp(-x if x > <real>0 else x)
+    return (e if x < <real>0 else <real>1) / (<real>1 + e)
 
 
 cdef inline real tanh(real x) noexcept nogil:
     """(1 - e**-2|x|) / (1 + e**-2|x|) with the sign of x, from e**-2|x| - 1, exact near 0."""
-    cdef real negative = -x if x > 0 else x             # -|x|
+    cdef real negative = -x if x > <real>0 else x             # -|x|
     cdef real n, scale, m
     if real is float:
         negative = clamp(negative, <float>-20.0, <float>0.0)    # beyond, tanh rounds to 1
@@ -103,6 +105,6 @@ cdef inline real tanh(real x) noexcept nogil:
         negative = clamp(negative, -40.0, 0.0)
     n = nearest(negative * <real>2.88539008177792681472)
     scale = power_of_2(n)
-    m = scale * expm1_small(reduced(2 * negative, n)) + (scale - 1)
-    m = m / (2 + m)
-    return -m if x > 0 else m
+    m = scale * expm1_small(reduced(<real>2 * negative, n)) + (scale - <real>1)
+    m = m / (<real>2 + m)
+    return -m if x > <real>0 else m
