@@ -14,16 +14,15 @@ change a bit.
 
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
 
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
-from .tile cimport TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_rows, tile_sum
+from .tile cimport TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_pack, tile_rows, tile_sum
 
 cdef enum:
     MOST_CHUNKS = 16
     CHUNK_WORK = 4000000        # multiply-adds that are worth a chunk of their own
     CHUNK_MEMORY = 4000000      # numbers that the sums of all chunks may take
-    PIECE_PIXELS = 256          # pixels of y that the tile sums over while dy stays in L1
+    PIECE_PIXELS = 112          # pixels of y that the tile sums over while dy stays in L1
 
 cdef struct Gradient:
     Py_ssize_t height           # of x
@@ -169,7 +168,7 @@ cdef void sum_chunk(const Gradient *g, const real *x, const real *dy, real *sums
         base = gather_rows(g, x, x_buffer, row, piece_end, runs)
         b = dy + row * g.out_width * g.out_channels + group * g.out_group + first
         # The tile reads dy once for every 14 rows of the sums: from whole, aligned vectors.
-        pack_columns(b, dy_buffer, (piece_end - row) * g.out_width, g.out_channels, count, width)
+        tile_pack(b, g.out_channels, (piece_end - row) * g.out_width, <int>count, dy_buffer)
         b, sum.b_step = dy_buffer, width
         sum.n_runs = piece_end - row
         for u in range(g.kernel_height):
@@ -223,16 +222,6 @@ cdef const real *gather_rows(const Gradient *g, const real *x, real *buffer, Py_
         first = 0
         base += g.height * g.width * g.in_channels
     return buffer
-
-
-cdef void pack_columns(const real *dy, real *buffer, Py_ssize_t pixels, Py_ssize_t step,
-                       Py_ssize_t count, Py_ssize_t width) noexcept nogil:
-    cdef Py_ssize_t p
-    for p in range(pixels):
-        memcpy(buffer, dy, count * sizeof(real))
-        memset(buffer + count, 0, (width - count) * sizeof(real))
-        buffer += width
-        dy += step
 
 
 cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dweight, real *dbias,

@@ -4,13 +4,15 @@
     dx[n, i] = sum over o of dy[n, o] * weight[o, i]               weight rows are the tile's columns
     dweight[o, i] = sum over n of dy[n, o] * x[n, i]               x rows are the tile's columns
 
-None of them needs the weight in another order than it has.
+The weight is never brought into another order as a whole.
 """
 
-from cython.parallel cimport prange
-from libc.stdlib cimport free, malloc
+from cython.parallel cimport prange, threadid
+from libc.stdlib cimport free
 
-from .tile cimport TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_dots, tile_rows, tile_sum
+from .buffers cimport allocate, whole_lines
+from .tile cimport (TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_dots, tile_pack, tile_rows,
+                    tile_sum)
 
 cdef enum:
     # Terms of a dot product that are summed at once: four rows of each factor fit L1 and L2. Fixed,
@@ -18,6 +20,10 @@ cdef enum:
     DOT_TERMS = 2048
     # Terms of the other two products summed at once: a panel of two vectors of them fits L1.
     PANEL_TERMS = 256
+    # Panels that one task computes side by side, so that it reads and writes long stretches, and
+    # the rows that it computes for each of them in turn.
+    STRIP_PANELS = 4
+    BLOCK_ROWS = 84
     # Rows of x, and outputs, that one task computes.
     TASK_ROWS = 32
     TASK_OUTPUTS = 16
@@ -36,11 +42,18 @@ def forward(const real[:, ::1] x, const real[:, ::1] weight, const real[::1] bia
     if bias is not None:
         start = &bias[0]
     with nogil:
-        for i in prange(row_tasks * output_tasks, num_threads=threads, schedule="static"):
-            forward_task(px, pw, start, py, n_in, n_out, i // output_tasks * TASK_ROWS,
-                         min(n, (i // output_tasks + 1) * TASK_ROWS),
-                         i % output_tasks * TASK_OUTPUTS,
-                         min(n_out, (i % output_tasks + 1) * TASK_OUTPUTS))
+        if threads == 1:
+            for i in range(row_tasks * output_tasks):
+                forward_task(px, pw, start, py, n_in, n_out, i // output_tasks * TASK_ROWS,
+                             min(n, (i // output_tasks + 1) * TASK_ROWS),
+                             i % output_tasks * TASK_OUTPUTS,
+                             min(n_out, (i % output_tasks + 1) * TASK_OUTPUTS))
+        else:
+            for i in prange(row_tasks * output_tasks, num_threads=threads, schedule="static"):
+                forward_task(px, pw, start, py, n_in, n_out, i // output_tasks * TASK_ROWS,
+                             min(n, (i // output_tasks + 1) * TASK_ROWS),
+                             i % output_tasks * TASK_OUTPUTS,
+                             min(n_out, (i % output_tasks + 1) * TASK_OUTPUTS))
 
 
 cdef void forward_task(const real *x, const real *weight, const real *bias, real *y,
@@ -84,38 +97,62 @@ cdef int product(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, Py_ssize_t 
                  Py_ssize_t n_terms, const real *b, Py_ssize_t n_columns, real *c,
                  int threads) except -1 nogil:
     """c[i, k] = sum over j of a[i * a_row + j * a_step] * b[j, k], b and c in rows of n_columns."""
-    cdef Py_ssize_t width = 2 * lanes_of(a)
-    cdef Py_ssize_t blocks = (n_columns + width - 1) // width, i
-    cdef real *panel = <real *>malloc(min(<Py_ssize_t>PANEL_TERMS, n_terms) * width * sizeof(real))
-    if not panel:
+    cdef Py_ssize_t strip = STRIP_PANELS * 2 * lanes_of(a)
+    cdef Py_ssize_t strips = (n_columns + strip - 1) // strip, i
+    cdef size_t buffer_size = min(<Py_ssize_t>PANEL_TERMS, n_terms) * strip * sizeof(real)
+    cdef void *block
+    cdef char *buffers = allocate(whole_lines(buffer_size) * threads, &block)
+    if not buffers:
         with gil:
             raise MemoryError("no memory for the working buffer of a linear layer")
-    for i in prange(blocks, num_threads=threads, schedule="static"):
-        product_block(a, a_row, a_step, n_rows, n_terms, b, n_columns, c, i * width,
-                      min(width, n_columns - i * width), panel)
-    free(panel)
+    if threads == 1:
+        for i in range(strips):
+            product_strip(a, a_row, a_step, n_rows, n_terms, b, n_columns, c, i * strip,
+                          min(strip, n_columns - i * strip), <real *>buffers)
+    else:
+        for i in prange(strips, num_threads=threads, schedule="static"):
+            product_strip(a, a_row, a_step, n_rows, n_terms, b, n_columns, c, i * strip,
+                          min(strip, n_columns - i * strip),
+                          <real *>(buffers + threadid() * whole_lines(buffer_size)))
+    free(block)
     return 0
 
 
-cdef void product_block(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, Py_ssize_t n_rows,
+cdef void product_strip(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, Py_ssize_t n_rows,
                         Py_ssize_t n_terms, const real *b, Py_ssize_t n_columns, real *c,
-                        Py_ssize_t first, Py_ssize_t count, real *panel) noexcept nogil:
-    """The columns first <= k < first + count. Only the last block, if it is short, uses `panel`."""
-    cdef Py_ssize_t lanes = lanes_of(a), no_offset = 0, j, i, k
-    cdef Py_ssize_t width = (count + lanes - 1) // lanes * lanes
-    cdef const real *columns
+                        Py_ssize_t first, Py_ssize_t count, real *buffer) noexcept nogil:
+    """The columns first <= k < first + count.
+
+    b is copied into panels of two vectors: its rows may be a multiple of 4 KB apart, where all of
+    them share the same few places of the L1 cache.
+    """
+    cdef Py_ssize_t lanes = lanes_of(a), no_offset = 0, j, row, done, width, part
+    cdef real *panel
     cdef tile_sum sum
     sum.a_row, sum.a_step, sum.c_row = a_row, a_step, n_columns
     sum.n_runs, sum.runs = 1, &no_offset
     j = 0
     while j < n_terms:
         sum.run_length = min(<Py_ssize_t>PANEL_TERMS, n_terms - j)
-        columns, sum.b_step = b + j * n_columns + first, n_columns
-        if count < width:
-            for i in range(sum.run_length):
-                for k in range(width):
-                    panel[i * width + k] = columns[i * n_columns + k] if k < count else 0
-            columns, sum.b_step = panel, width
-        tile_rows(&sum, n_rows, <int>count, a + j * a_step, columns, NULL, c + first,
-                  TILE_FROM_ZERO if j == 0 else TILE_FROM_C, False)
+        panel, done = buffer, 0
+        while done < count:
+            part = min(2 * lanes, count - done)
+            tile_pack(b + j * n_columns + first + done, n_columns, sum.run_length, <int>part,
+                      panel)
+            panel += sum.run_length * ((part + lanes - 1) // lanes * lanes)
+            done += part
+        row = 0
+        while row < n_rows:
+            panel, done = buffer, 0
+            while done < count:
+                part = min(2 * lanes, count - done)
+                width = (part + lanes - 1) // lanes * lanes
+                sum.b_step = width
+                tile_rows(&sum, min(<Py_ssize_t>BLOCK_ROWS, n_rows - row), <int>part,
+                          a + row * a_row + j * a_step, panel, NULL,
+                          c + row * n_columns + first + done,
+                          TILE_FROM_ZERO if j == 0 else TILE_FROM_C, False)
+                panel += sum.run_length * width
+                done += part
+            row += BLOCK_ROWS
         j += PANEL_TERMS

@@ -1,7 +1,7 @@
 /* One vector type for every instruction set: f32v and f64v, F32_LANES and F64_LANES numbers wide.
  *
  * Each has load, store, set1 (one number in every lane), add, mul, fma(a, b, c) = a * b + c, and
- * max. Which instructions these become is decided by the flags that setup.py compiles with. */
+ * max, and sum (of its lanes). Which instructions these become is decided by the flags that setup.py compiles with. */
 #ifndef CYCNN_SIMD_H
 #define CYCNN_SIMD_H
 
@@ -38,13 +38,25 @@
     ALWAYS_INLINE P##v P##_max(P##v a, P##v b) { return MAX(a, b); }                              \
     ALWAYS_INLINE P##v P##_fma(P##v a, P##v b, P##v c) { return FMA(a, b, c); }
 
+#if defined(__SSE2__) || defined(_M_X64)
+#include <immintrin.h>
+ALWAYS_INLINE float sse_sum_ps(__m128 a)
+{
+    a = _mm_add_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_add_ss(a, _mm_shuffle_ps(a, a, 1)));
+}
+ALWAYS_INLINE double sse_sum_pd(__m128d a)
+{
+    return _mm_cvtsd_f64(_mm_add_sd(a, _mm_unpackhi_pd(a, a)));
+}
+#endif
+
 /* TILE_ROWS_2 and TILE_ROWS_1: how many rows of two vectors, and of one, a register tile has.
  * Rows x vectors sums, the vectors of b and one of a must fit in the registers (32 with AVX-512
  * and NEON, 16 before), and there must be 8 to 10 sums to hide the latency of an fma. */
 
 #if defined(__AVX512F__)
 
-#include <immintrin.h>
 #define F32_LANES 16
 #define F64_LANES 8
 #define TILE_ROWS_2 14
@@ -53,10 +65,11 @@ SIMD_TYPE(f32, float, __m512, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps,
           _mm512_add_ps, _mm512_mul_ps, _mm512_max_ps, _mm512_fmadd_ps)
 SIMD_TYPE(f64, double, __m512d, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd,
           _mm512_add_pd, _mm512_mul_pd, _mm512_max_pd, _mm512_fmadd_pd)
+ALWAYS_INLINE float f32_sum(f32v a) { return _mm512_reduce_add_ps(a); }
+ALWAYS_INLINE double f64_sum(f64v a) { return _mm512_reduce_add_pd(a); }
 
 #elif defined(__AVX2__)
 
-#include <immintrin.h>
 #define F32_LANES 8
 #define F64_LANES 4
 #define TILE_ROWS_2 6
@@ -65,10 +78,17 @@ SIMD_TYPE(f32, float, __m256, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps,
           _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps, _mm256_fmadd_ps)
 SIMD_TYPE(f64, double, __m256d, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd,
           _mm256_add_pd, _mm256_mul_pd, _mm256_max_pd, _mm256_fmadd_pd)
+ALWAYS_INLINE float f32_sum(f32v a)
+{
+    return sse_sum_ps(_mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)));
+}
+ALWAYS_INLINE double f64_sum(f64v a)
+{
+    return sse_sum_pd(_mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1)));
+}
 
 #elif defined(__SSE2__) || defined(_M_X64)
 
-#include <emmintrin.h>
 #define F32_LANES 4
 #define F64_LANES 2
 #define TILE_ROWS_2 6
@@ -80,6 +100,8 @@ SIMD_TYPE(f32, float, __m128, _mm_loadu_ps, _mm_storeu_ps, _mm_set1_ps,
           _mm_add_ps, _mm_mul_ps, _mm_max_ps, SSE_FMA_PS)
 SIMD_TYPE(f64, double, __m128d, _mm_loadu_pd, _mm_storeu_pd, _mm_set1_pd,
           _mm_add_pd, _mm_mul_pd, _mm_max_pd, SSE_FMA_PD)
+ALWAYS_INLINE float f32_sum(f32v a) { return sse_sum_ps(a); }
+ALWAYS_INLINE double f64_sum(f64v a) { return sse_sum_pd(a); }
 
 #elif defined(__aarch64__) || defined(_M_ARM64)
 
@@ -94,6 +116,8 @@ SIMD_TYPE(f32, float, float32x4_t, vld1q_f32, vst1q_f32, vdupq_n_f32,
           vaddq_f32, vmulq_f32, vmaxq_f32, NEON_FMA_F32)
 SIMD_TYPE(f64, double, float64x2_t, vld1q_f64, vst1q_f64, vdupq_n_f64,
           vaddq_f64, vmulq_f64, vmaxq_f64, NEON_FMA_F64)
+ALWAYS_INLINE float f32_sum(f32v a) { return vaddvq_f32(a); }
+ALWAYS_INLINE double f64_sum(f64v a) { return vaddvq_f64(a); }
 
 #else /* any other processor: one number at a time */
 
@@ -112,6 +136,8 @@ SIMD_TYPE(f32, float, float, SCALAR_LOAD, SCALAR_STORE, SCALAR_SET1,
           SCALAR_ADD, SCALAR_MUL, SCALAR_MAX, SCALAR_FMA)
 SIMD_TYPE(f64, double, double, SCALAR_LOAD, SCALAR_STORE, SCALAR_SET1,
           SCALAR_ADD, SCALAR_MUL, SCALAR_MAX, SCALAR_FMA)
+ALWAYS_INLINE float f32_sum(f32v a) { return a; }
+ALWAYS_INLINE double f64_sum(f64v a) { return a; }
 
 #endif
 #endif

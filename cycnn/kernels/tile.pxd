@@ -25,6 +25,10 @@ cdef extern from "tile.h":
     void f64_depthwise_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const double *a,
                             const double *b, const double *bias, double *c,
                             int start) noexcept nogil
+    void f32_pack(const float *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
+                  float *to) noexcept nogil
+    void f64_pack(const double *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
+                  double *to) noexcept nogil
     void f32_dots(const float *a, Py_ssize_t a_row, Py_ssize_t n_rows, const float *b,
                   Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, float *c,
                   Py_ssize_t c_row) noexcept nogil
@@ -56,6 +60,15 @@ cdef inline void tile_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, cons
             f64_depthwise_rows(s, n_rows, lanes, a, b, bias, c, start)
         else:
             f64_rows(s, n_rows, lanes, a, b, bias, c, start)
+
+
+cdef inline void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
+                           real *to) noexcept nogil:
+    """`count` columns, at most two vectors, of n_rows rows of x: copied into whole vectors."""
+    if real is float:
+        f32_pack(x, x_row, n_rows, count, to)
+    else:
+        f64_pack(x, x_row, n_rows, count, to)
 
 
 cdef inline void tile_dots(const real *a, Py_ssize_t a_row, Py_ssize_t n_rows, const real *b,

@@ -106,6 +106,21 @@ static void TILE(depthwise_rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes,
     }
 }
 
+/* `count` columns of n_rows rows of x into whole vectors, side by side, zeros in what is left over:
+ * to[i, k] = x[i, k], to with 1 or 2 vectors a row. */
+static void TILE(pack)(const REAL *x, ptrdiff_t x_row, ptrdiff_t n_rows, int count, REAL *to)
+{
+    const int width = count > LANES ? 2 * LANES : LANES;
+    for (ptrdiff_t i = 0; i < n_rows; i++, x += x_row, to += width) {
+        int k = 0;
+        for (; k + LANES <= count; k += LANES) SIMD(_store)(to + k, SIMD(_load)(x + k));
+        if (k < width) {
+            SIMD(_store)(to + k, SIMD(_set1)(0));
+            for (; k < count; k++) to[k] = x[k];
+        }
+    }
+}
+
 /* c[i, k] += the dot product of row i of a and row k of b, for rows that are contiguous in memory:
  * a Linear layer's forward pass, whose two factors both run along the sum, needs no packing. The
  * sums are vectors along the reduction, `rows` x `columns` of them; their lanes are added last. An
@@ -126,15 +141,20 @@ ALWAYS_INLINE void TILE(dots_loop)(const int rows, const int columns, const REAL
                 sums[i][k] = SIMD(_fma)(left[i], right, sums[i][k]);
         }
     }
+    if (j < length) { /* the last terms, with zeros after them */
+        REAL edge[4 + DOT_COLUMNS][LANES];
+        memset(edge, 0, sizeof edge);
+        for (int i = 0; i < rows; i++) memcpy(edge[i], a[i] + j, (length - j) * sizeof(REAL));
+        for (int k = 0; k < columns; k++)
+            memcpy(edge[4 + k], b[k] + j, (length - j) * sizeof(REAL));
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int k = 0; k < columns; k++)
+                sums[i][k] = SIMD(_fma)(SIMD(_load)(edge[i]), SIMD(_load)(edge[4 + k]),
+                                        sums[i][k]);
+    }
     UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int k = 0; k < columns; k++) {
-            REAL lanes[LANES], rest = 0;
-            SIMD(_store)(lanes, sums[i][k]);
-            for (int half = LANES / 2; half > 0; half /= 2)
-                for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-            for (ptrdiff_t l = j; l < length; l++) rest += a[i][l] * b[k][l];
-            out[i * columns + k] = lanes[0] + rest;
-        }
+        UNROLL for (int k = 0; k < columns; k++)
+            out[i * columns + k] = SIMD(_sum)(sums[i][k]);
 }
 
 static void TILE(dots)(const REAL *a, ptrdiff_t a_row, ptrdiff_t n_rows, const REAL *b,
