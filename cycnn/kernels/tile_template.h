@@ -11,6 +11,11 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depth
     REAL edge[2 * LANES]; /* a row of c that does not fill its vectors passes through here */
     const int whole = lanes == vectors * LANES;
 
+    /* The stores at the end wait for their cache lines: send for them now. */
+    if (start != TILE_FROM_C)
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int v = 0; v < vectors; v++) PREFETCH_TO_WRITE(c + i * s->c_row + v * LANES);
+
     UNROLL for (int i = 0; i < rows; i++) {
         const REAL *from = bias;
         if (start == TILE_FROM_C) {
