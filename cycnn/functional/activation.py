@@ -91,7 +91,7 @@ def leaky_relu_backward(dy, x, negative_slope=0.01):
 
 
 def tanh(x):
-    """(e**x - e**-x) / (e**x + e**-x), within 2 units in the last place (float64: 3).
+    """(e**x - e**-x) / (e**x + e**-x), within 3 units in the last place.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def tanh_backward(dy, y):
 
 
 def sigmoid(x):
-    """1 / (1 + e**-x), within 2 units in the last place (float64: 3).
+    """1 / (1 + e**-x), within 3 units in the last place.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """exp, tanh and the logistic function as straight-line arithmetic, which compilers vectorise.
 
 No branches, no tables, no calls: a loop over these becomes vector code, which one over libm's
-functions does not. Errors stay below 2 units in the last place (double: 3), infinities and NaN are
+functions does not. Errors stay below 3 units in the last place, infinities and NaN are
 right, and results too small for a normal number are rounded once, as they should be.
 
 Every constant is cast: to Cython a bare 1 beside a float is a double, and drags the rest along.
