@@ -141,7 +141,8 @@ def size(dims, name):
     for dim in dims:
         elements *= dim
     if elements > _LARGEST_ARRAY:
-        raise ValueError(f"{name} is too large: an array of shape {tuple(dims)} cannot be held in memory")
+        raise ValueError(f"{name} is too large: an array of shape {tuple(dims)} cannot be held "
+                         "in memory")
 
 
 def option(value, name, minimum):

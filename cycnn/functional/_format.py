@@ -56,8 +56,16 @@ def from_nhwc(y, channels_last):
 
 def channels_last(x):
     """`x`, (N, C, H, W), with channels-last memory: itself, a view, or a copy."""
-    return x if is_channels_last(x) and x.transpose(0, 2, 3, 1).flags.c_contiguous else (
-        to_nhwc(x).transpose(0, 3, 1, 2))
+    rows = x.transpose(0, 2, 3, 1)
+    if is_channels_last(x) and rows.flags.c_contiguous:
+        return x
+    rows = to_nhwc(x)
+    n, h, w, c = rows.shape
+    if c == 1:
+        # The same memory serves both formats: what says "channels last" is the channel's stride,
+        # which NumPy makes anew with a new axis.
+        rows = rows.reshape(n, h, w).reshape(n, h, w, 1)
+    return rows.transpose(0, 3, 1, 2)
 
 
 _TRANSPOSE = _check.by_dtype(layout.transpose)

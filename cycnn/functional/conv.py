@@ -22,7 +22,7 @@ class Geometry(NamedTuple):
     """What the shapes of a convolution come to, checked."""
 
     out_shape: tuple        # of y: (N, K, OH, OW)
-    options: tuple          # stride, zeros above and left, dilation (each vertical, horizontal), groups
+    options: tuple          # stride, zeros above and left, dilation (each a pair), then groups
     work: int               # multiply-adds of one pass
 
 

@@ -89,6 +89,6 @@ def _matrices(x, weight):
     x = np.ascontiguousarray(_check.floats(x, "x", 2))
     weight = np.ascontiguousarray(_check.floats(weight, "weight", 2, x.dtype))
     if weight.shape[1] != x.shape[1] or 0 in weight.shape:
-        raise ValueError(f"weight must have shape (out_features, {x.shape[1]}), no dimension empty, "
-                         f"for x of shape {x.shape}; got {weight.shape}")
+        raise ValueError(f"weight must have shape (out_features, {x.shape[1]}), no dimension "
+                         f"empty, for x of shape {x.shape}; got {weight.shape}")
     return x, weight
