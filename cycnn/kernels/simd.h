@@ -1,7 +1,8 @@
 /* One vector type for every instruction set: f32v and f64v, F32_LANES and F64_LANES numbers wide.
  *
- * Each has load, store, set1 (one number in every lane), add, mul, fma(a, b, c) = a * b + c, and
- * max, and sum (of its lanes). Which instructions these become is decided by the flags that setup.py compiles with. */
+ * Each has load, store, set1 (one number in every lane), add, mul, fma(a, b, c) = a * b + c, max,
+ * and sum (of its lanes). Which instructions these become is decided by the flags that setup.py
+ * compiles with. */
 #ifndef CYCNN_SIMD_H
 #define CYCNN_SIMD_H
 
@@ -9,9 +10,11 @@
 
 #if defined(_MSC_VER) && !defined(__clang__)
   #define ALWAYS_INLINE static __forceinline
+  #define LOCAL static
   #define UNROLL
 #else
   #define ALWAYS_INLINE static inline __attribute__((always_inline, unused))
+  #define LOCAL static __attribute__((unused)) /* a header's function: not every file needs it */
   #define PRAGMA(text) _Pragma(#text)
   #if defined(__clang__)
     #define UNROLL PRAGMA(clang loop unroll(full))

@@ -1,4 +1,4 @@
-"""tile.h for Cython: the register tile, for float and double under one name."""
+"""The register tile, for float and double under one name: what `tile.pyx` gives the other kernels."""
 
 cdef extern from "tile.h":
     ctypedef struct tile_sum:
@@ -16,26 +16,6 @@ cdef extern from "tile.h":
     int TILE_FROM_BIAS
     int TILE_FROM_C
 
-    void f32_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const float *a, const float *b,
-                  const float *bias, float *c, int start) noexcept nogil
-    void f64_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const double *a, const double *b,
-                  const double *bias, double *c, int start) noexcept nogil
-    void f32_depthwise_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const float *a,
-                            const float *b, const float *bias, float *c, int start) noexcept nogil
-    void f64_depthwise_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const double *a,
-                            const double *b, const double *bias, double *c,
-                            int start) noexcept nogil
-    void f32_pack(const float *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
-                  float *to) noexcept nogil
-    void f64_pack(const double *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
-                  double *to) noexcept nogil
-    void f32_dots(const float *a, Py_ssize_t a_row, Py_ssize_t n_rows, const float *b,
-                  Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, float *c,
-                  Py_ssize_t c_row) noexcept nogil
-    void f64_dots(const double *a, Py_ssize_t a_row, Py_ssize_t n_rows, const double *b,
-                  Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, double *c,
-                  Py_ssize_t c_row) noexcept nogil
-
 ctypedef fused real:
     float
     double
@@ -46,36 +26,10 @@ cdef inline int lanes_of(const real *kind) noexcept nogil:
     return F32_LANES if real is float else F64_LANES
 
 
-cdef inline void tile_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a,
-                           const real *b, const real *bias, real *c, int start,
-                           bint depthwise) noexcept nogil:
-    """c[i, k] = start + sum a[i, j] * b[j, k] for n_rows rows and `lanes` columns."""
-    if real is float:
-        if depthwise:
-            f32_depthwise_rows(s, n_rows, lanes, a, b, bias, c, start)
-        else:
-            f32_rows(s, n_rows, lanes, a, b, bias, c, start)
-    else:
-        if depthwise:
-            f64_depthwise_rows(s, n_rows, lanes, a, b, bias, c, start)
-        else:
-            f64_rows(s, n_rows, lanes, a, b, bias, c, start)
-
-
-cdef inline void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
-                           real *to) noexcept nogil:
-    """`count` columns, at most two vectors, of n_rows rows of x: copied into whole vectors."""
-    if real is float:
-        f32_pack(x, x_row, n_rows, count, to)
-    else:
-        f64_pack(x, x_row, n_rows, count, to)
-
-
-cdef inline void tile_dots(const real *a, Py_ssize_t a_row, Py_ssize_t n_rows, const real *b,
-                           Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, real *c,
-                           Py_ssize_t c_row) noexcept nogil:
-    """c[i, k] += dot product of row i of a and row k of b."""
-    if real is float:
-        f32_dots(a, a_row, n_rows, b, b_row, n_columns, length, c, c_row)
-    else:
-        f64_dots(a, a_row, n_rows, b, b_row, n_columns, length, c, c_row)
+cdef void tile_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a, const real *b,
+                    const real *bias, real *c, int start, bint depthwise) noexcept nogil
+cdef void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
+                    real *to) noexcept nogil
+cdef void tile_dots(const real *a, Py_ssize_t a_row, Py_ssize_t n_rows, const real *b,
+                    Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, real *c,
+                    Py_ssize_t c_row) noexcept nogil

@@ -82,7 +82,7 @@ ALWAYS_INLINE void TILE(dispatch)(int rows, const int vectors, const int depthwi
 
 /* Any number of rows, in tiles of even height (26 rows are 13 + 13, not 14 + 12), and 1 to
  * 2 * LANES columns. b holds a multiple of LANES columns at each step, and so does bias. */
-static void TILE(rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL *a,
+LOCAL void TILE(rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL *a,
                        const REAL *b, const REAL *bias, REAL *c, int start)
 {
     const int vectors = lanes > LANES ? 2 : 1;
@@ -100,7 +100,7 @@ static void TILE(rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REA
 }
 
 /* The same for the depthwise form: one vector of 1 to LANES channels. */
-static void TILE(depthwise_rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL *a,
+LOCAL void TILE(depthwise_rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL *a,
                                  const REAL *b, const REAL *bias, REAL *c, int start)
 {
     const ptrdiff_t tiles = (n_rows + TILE_ROWS_1 - 1) / TILE_ROWS_1;
@@ -113,7 +113,7 @@ static void TILE(depthwise_rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes,
 
 /* `count` columns of n_rows rows of x into whole vectors, side by side, zeros in what is left over:
  * to[i, k] = x[i, k], to with 1 or 2 vectors a row. */
-static void TILE(pack)(const REAL *x, ptrdiff_t x_row, ptrdiff_t n_rows, int count, REAL *to)
+LOCAL void TILE(pack)(const REAL *x, ptrdiff_t x_row, ptrdiff_t n_rows, int count, REAL *to)
 {
     const int width = count > LANES ? 2 * LANES : LANES;
     for (ptrdiff_t i = 0; i < n_rows; i++, x += x_row, to += width) {
@@ -162,7 +162,7 @@ ALWAYS_INLINE void TILE(dots_loop)(const int rows, const int columns, const REAL
             out[i * columns + k] = SIMD(_sum)(sums[i][k]);
 }
 
-static void TILE(dots)(const REAL *a, ptrdiff_t a_row, ptrdiff_t n_rows, const REAL *b,
+LOCAL void TILE(dots)(const REAL *a, ptrdiff_t a_row, ptrdiff_t n_rows, const REAL *b,
                        ptrdiff_t b_row, ptrdiff_t n_columns, ptrdiff_t length, REAL *c,
                        ptrdiff_t c_row)
 {
