@@ -92,7 +92,7 @@ class BuildKernels(build_ext):
         compile_flags, link_flags = self.openmp_flags()
         for extension in self.extensions:
             extension.extra_compile_args += compile_flags
-            extension.extra_link_args += link_flags + ([] if MSVC or DEBUG else ["-s"] *
+            extension.extra_link_args += link_flags + ([] if MSVC or DEBUG else [] *
                                                        sys.platform.startswith("linux"))
         print(f"cycnn: building {', '.join(LEVELS)};",
               "threads by OpenMP" if compile_flags else "no OpenMP found, so one thread only",

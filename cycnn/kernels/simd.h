@@ -1,7 +1,8 @@
 /* One vector type for every instruction set: f32v and f64v, F32_LANES and F64_LANES numbers wide.
  *
- * Each has load, store, set1 (one number in every lane), add, mul, fma(a, b, c) = a * b + c, max,
- * and sum (of its lanes). Which instructions these become is decided by the flags that setup.py
+ * Each has load, store, set1 (one number in every lane), add, mul, fma(a, b, c) = a * b + c, max
+ * (of a and b: b where either is NaN), and sum (of its lanes). f32v has sub, and
+ * select_wins(a, b, x, y) = x where a > b or a is NaN and b is not, else y. Which instructions these become is decided by the flags that setup.py
  * compiles with. */
 #ifndef CYCNN_SIMD_H
 #define CYCNN_SIMD_H
@@ -70,6 +71,12 @@ SIMD_TYPE(f32, float, __m512, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps,
           _mm512_add_ps, _mm512_mul_ps, _mm512_max_ps, _mm512_fmadd_ps)
 SIMD_TYPE(f64, double, __m512d, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd,
           _mm512_add_pd, _mm512_mul_pd, _mm512_max_pd, _mm512_fmadd_pd)
+ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return _mm512_sub_ps(a, b); }
+ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
+{
+    __mmask16 wins = _mm512_cmp_ps_mask(b, b, _CMP_ORD_Q);
+    return _mm512_mask_blend_ps(_mm512_mask_cmp_ps_mask(wins, a, b, _CMP_NLE_UQ), y, x);
+}
 ALWAYS_INLINE float f32_sum(f32v a) { return _mm512_reduce_add_ps(a); }
 ALWAYS_INLINE double f64_sum(f64v a) { return _mm512_reduce_add_pd(a); }
 
@@ -83,6 +90,12 @@ SIMD_TYPE(f32, float, __m256, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps,
           _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps, _mm256_fmadd_ps)
 SIMD_TYPE(f64, double, __m256d, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd,
           _mm256_add_pd, _mm256_mul_pd, _mm256_max_pd, _mm256_fmadd_pd)
+ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return _mm256_sub_ps(a, b); }
+ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
+{
+    return _mm256_blendv_ps(y, x, _mm256_and_ps(_mm256_cmp_ps(b, b, _CMP_ORD_Q),
+                                                _mm256_cmp_ps(a, b, _CMP_NLE_UQ)));
+}
 ALWAYS_INLINE float f32_sum(f32v a)
 {
     return sse_sum_ps(_mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)));
@@ -105,6 +118,12 @@ SIMD_TYPE(f32, float, __m128, _mm_loadu_ps, _mm_storeu_ps, _mm_set1_ps,
           _mm_add_ps, _mm_mul_ps, _mm_max_ps, SSE_FMA_PS)
 SIMD_TYPE(f64, double, __m128d, _mm_loadu_pd, _mm_storeu_pd, _mm_set1_pd,
           _mm_add_pd, _mm_mul_pd, _mm_max_pd, SSE_FMA_PD)
+ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return _mm_sub_ps(a, b); }
+ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
+{
+    const __m128 wins = _mm_and_ps(_mm_cmpord_ps(b, b), _mm_cmpnle_ps(a, b));
+    return _mm_or_ps(_mm_and_ps(wins, x), _mm_andnot_ps(wins, y));
+}
 ALWAYS_INLINE float f32_sum(f32v a) { return sse_sum_ps(a); }
 ALWAYS_INLINE double f64_sum(f64v a) { return sse_sum_pd(a); }
 
@@ -121,6 +140,12 @@ SIMD_TYPE(f32, float, float32x4_t, vld1q_f32, vst1q_f32, vdupq_n_f32,
           vaddq_f32, vmulq_f32, vmaxq_f32, NEON_FMA_F32)
 SIMD_TYPE(f64, double, float64x2_t, vld1q_f64, vst1q_f64, vdupq_n_f64,
           vaddq_f64, vmulq_f64, vmaxq_f64, NEON_FMA_F64)
+ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return vsubq_f32(a, b); }
+ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
+{
+    /* not a <= b, and b is no NaN */
+    return vbslq_f32(vbicq_u32(vceqq_f32(b, b), vcleq_f32(a, b)), x, y);
+}
 ALWAYS_INLINE float f32_sum(f32v a) { return vaddvq_f32(a); }
 ALWAYS_INLINE double f64_sum(f64v a) { return vaddvq_f64(a); }
 
@@ -141,6 +166,11 @@ SIMD_TYPE(f32, float, float, SCALAR_LOAD, SCALAR_STORE, SCALAR_SET1,
           SCALAR_ADD, SCALAR_MUL, SCALAR_MAX, SCALAR_FMA)
 SIMD_TYPE(f64, double, double, SCALAR_LOAD, SCALAR_STORE, SCALAR_SET1,
           SCALAR_ADD, SCALAR_MUL, SCALAR_MAX, SCALAR_FMA)
+ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return a - b; }
+ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
+{
+    return !(a <= b) && b == b ? x : y;
+}
 ALWAYS_INLINE float f32_sum(f32v a) { return a; }
 ALWAYS_INLINE double f64_sum(f64v a) { return a; }
 

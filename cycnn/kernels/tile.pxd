@@ -12,6 +12,7 @@ cdef extern from "tile.h":
 
     int F32_LANES
     int F64_LANES
+    int TILE_ROWS_2
     int TILE_FROM_ZERO
     int TILE_FROM_BIAS
     int TILE_FROM_C

@@ -1,0 +1,232 @@
+"""Convolution and its input gradient by Winograd's algorithm: `winograd.h` says what that is.
+
+For kernels of 3 x 3 and 5 x 5, stride 1, dilation 1, one group, float32. A task takes a block of tiles through all stages, so that nothing between src and dst
+leaves the second-level cache:
+
+    src -> values[point, tile, channel of src]                   winograd_input
+        -> products[point, tile, channel of dst]                 the register tile, for each point
+        -> dst                                                   winograd_output
+
+Each tile's sums are its own, so neither threads nor the size of a block can change a bit. A NaN or
+an infinity in src reaches every output of the tiles that read it.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.stdlib cimport free
+
+from .buffers cimport allocate, whole_lines
+from .tile cimport F32_LANES, TILE_FROM_ZERO, TILE_ROWS_2, tile_rows, tile_sum
+cdef enum:
+    # Bytes of values and products of one block.
+    BLOCK_BYTES = 614400
+
+cdef struct Winograd:
+    Py_ssize_t kernel           # r
+    Py_ssize_t side             # n: of the inputs under a tile
+    Py_ssize_t points           # n * n
+    Py_ssize_t src_height
+    Py_ssize_t src_width
+    Py_ssize_t dst_height       # of the outputs before a pool
+    Py_ssize_t dst_width
+    Py_ssize_t src_channels
+    Py_ssize_t dst_channels
+    Py_ssize_t top              # zeros before the first row of src
+    Py_ssize_t left
+    Py_ssize_t vertical         # tiles of an image
+    Py_ssize_t horizontal
+    Py_ssize_t padded_src       # channels in whole vectors
+    Py_ssize_t padded_dst
+    Py_ssize_t weight_dst       # numbers from one dst channel to the next in weight
+    Py_ssize_t weight_src
+    bint flipped                # the taps are read from the last to the first
+    winograd_end end
+
+
+def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weight, const float[::1] bias,
+            float[:, :, :, ::1] y, unsigned char[:, :, :, ::1] winners, Py_ssize_t top,
+            Py_ssize_t left, Py_ssize_t out_height, Py_ssize_t out_width, bint relu, bint pool,
+            int threads):
+    """y = bias + x * weight, then ReLU and a 2 x 2 max-pool if wanted.
+
+    x (N, H, W, C), weight (K, C, r, r), bias (K,) or None; `top` and `left` zeros stand before the
+    image. y is (N, out_height, out_width, K), halved (rounded down) by the pool; `winners`, of its
+    shape or None, gets which of a window's four outputs won, or NO_WINNER.
+    """
+    cdef Winograd w
+    cdef const float *start = NULL
+    cdef unsigned char *winner = NULL
+    if bias is not None:
+        start = &bias[0]
+    if winners is not None:
+        winner = &winners[0, 0, 0, 0]
+    w.src_height, w.src_width, w.src_channels = x.shape[1], x.shape[2], x.shape[3]
+    w.dst_height, w.dst_width, w.dst_channels = out_height, out_width, y.shape[3]
+    w.kernel, w.top, w.left = weight.shape[2], top, left
+    w.weight_dst, w.weight_src = weight.shape[1] * w.kernel * w.kernel, w.kernel * w.kernel
+    w.flipped = False
+    w.end.relu, w.end.pool = relu, pool
+    with nogil:
+        sweep(&w, &x[0, 0, 0, 0], &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], winner,
+              <const float *>NULL, x.shape[0], threads)
+
+
+def input_gradient(const float[:, :, :, ::1] dy, const float[:, :, :, ::1] weight,
+                   float[:, :, :, ::1] dx, const float[:, :, :, ::1] positive, Py_ssize_t top,
+                   Py_ssize_t left, int threads):
+    """dx from dy (N, OH, OW, K) and weight; `top` and `left` are those of :func:`forward`.
+
+    Where `positive`, of dx's shape, is not None and not above 0, dx is 0: the backward pass of a
+    ReLU that made `positive`.
+    """
+    cdef Winograd w
+    cdef const float *mask = NULL
+    if positive is not None:
+        mask = &positive[0, 0, 0, 0]
+    w.src_height, w.src_width, w.src_channels = dy.shape[1], dy.shape[2], dy.shape[3]
+    w.dst_height, w.dst_width, w.dst_channels = dx.shape[1], dx.shape[2], dx.shape[3]
+    w.kernel = weight.shape[2]
+    w.top, w.left = w.kernel - 1 - top, w.kernel - 1 - left
+    w.weight_dst, w.weight_src = w.kernel * w.kernel, weight.shape[1] * w.kernel * w.kernel
+    w.flipped = True
+    w.end.relu = w.end.pool = False
+    with nogil:
+        sweep(&w, &dy[0, 0, 0, 0], &weight[0, 0, 0, 0], <const float *>NULL, &dx[0, 0, 0, 0],
+              <unsigned char *>NULL, mask, dy.shape[0], threads)
+
+
+cdef int sweep(Winograd *w, const float *src, const float *weight, const float *bias, float *dst,
+               unsigned char *winners, const float *positive, Py_ssize_t n,
+               int threads) except -1 nogil:
+    w.side = w.kernel + WINOGRAD_TILE - 1
+    w.points = w.side * w.side
+    w.vertical = (w.dst_height + WINOGRAD_TILE - 1) // WINOGRAD_TILE
+    w.horizontal = (w.dst_width + WINOGRAD_TILE - 1) // WINOGRAD_TILE
+    w.padded_src = (w.src_channels + F32_LANES - 1) // F32_LANES * F32_LANES
+    w.padded_dst = (w.dst_channels + F32_LANES - 1) // F32_LANES * F32_LANES
+    w.end.pixel = w.dst_channels
+    w.end.row = (w.dst_width // 2 if w.end.pool else w.dst_width) * w.dst_channels
+
+    cdef Py_ssize_t tiles = n * w.vertical * w.horizontal
+    cdef Py_ssize_t width = min(<Py_ssize_t>2 * F32_LANES, w.padded_dst)
+    cdef Py_ssize_t most = BLOCK_BYTES // (w.points * (w.padded_src + width) * sizeof(float))
+    most = max(<Py_ssize_t>1, most // TILE_ROWS_2) * TILE_ROWS_2
+    cdef Py_ssize_t blocks = (tiles + most - 1) // most
+    if threads > 1:     # a few blocks for each thread, while they fill their register tiles
+        blocks = max(blocks, min(<Py_ssize_t>4 * threads, tiles // (2 * TILE_ROWS_2)), 1)
+    most = (tiles + blocks - 1) // blocks
+
+    # One block of memory: the weights' points, the bias; for each thread a patch, values, products.
+    cdef Py_ssize_t columns = (w.padded_dst + width - 1) // width, i
+    cdef Py_ssize_t units = columns * w.src_channels
+    cdef size_t weight_size = whole_lines(
+        w.points * w.src_channels * w.padded_dst * sizeof(float))
+    cdef size_t bias_size = whole_lines(w.padded_dst * sizeof(float))
+    cdef size_t patch_size = whole_lines(w.points * w.padded_src * sizeof(float))
+    cdef size_t values_size = whole_lines(
+        w.points * point_stride(most * w.padded_src) * sizeof(float))
+    cdef size_t products_size = whole_lines(w.points * point_stride(most * width) * sizeof(float))
+    cdef size_t thread_size = patch_size + values_size + products_size
+    cdef void *block
+    cdef char *memory = allocate(weight_size + bias_size + thread_size * threads, &block)
+    if not memory:
+        with gil:
+            raise MemoryError("no memory for the working buffers of a convolution")
+    cdef float *points = <float *>memory
+    cdef float *padded_bias = <float *>(memory + weight_size)
+    cdef char *buffers = memory + weight_size + bias_size
+
+    if bias:
+        for i in range(w.padded_dst):
+            padded_bias[i] = bias[i] if i < w.dst_channels else 0
+    for i in prange(units, num_threads=threads, schedule="static"):
+        weight_points(w, weight, points, i // w.src_channels * width, i % w.src_channels)
+    for i in prange(blocks, num_threads=threads, schedule="dynamic"):
+        sweep_block(w, src, points, padded_bias if bias else NULL, dst, winners, positive,
+                    tiles * i // blocks, tiles * (i + 1) // blocks,
+                    <float *>(buffers + threadid() * thread_size),
+                    <float *>(buffers + threadid() * thread_size + patch_size),
+                    <float *>(buffers + threadid() * thread_size + patch_size + values_size))
+    free(block)
+    return 0
+
+
+cdef void weight_points(const Winograd *w, const float *weight, float *points, Py_ssize_t first,
+                        Py_ssize_t c) noexcept nogil:
+    """The values of the weights from src channel c to up to two vectors of dst channels.
+
+    points[block of dst channels, point, src channel, dst channel]: the order the tile reads it in.
+    """
+    cdef Py_ssize_t width = min(<Py_ssize_t>2 * F32_LANES, w.padded_dst - first)
+    cdef Py_ssize_t taps = w.kernel * w.kernel, k, tap, v
+    cdef float gathered[25 * 32]
+    cdef const float *from_
+    cdef float *to = points + w.points * w.src_channels * first + c * width
+    for k in range(width):
+        if first + k < w.dst_channels:
+            from_ = weight + (first + k) * w.weight_dst + c * w.weight_src
+            for tap in range(taps):
+                gathered[tap * width + k] = from_[taps - 1 - tap if w.flipped else tap]
+        else:
+            for tap in range(taps):
+                gathered[tap * width + k] = 0
+    for v in range(width // F32_LANES):
+        winograd_weight(<int>w.side, gathered + v * F32_LANES, width, to + v * F32_LANES,
+                        w.src_channels * width)
+
+
+cdef void sweep_block(const Winograd *w, const float *src, const float *points, const float *bias,
+                      float *dst, unsigned char *winners, const float *positive, Py_ssize_t begin,
+                      Py_ssize_t end, float *patch, float *values,
+                      float *products) noexcept nogil:
+    """The tiles begin <= tile < end of the batch."""
+    cdef Py_ssize_t first, width, p, t, no_offset = 0, n = end - begin
+    cdef Py_ssize_t value_point = point_stride(n * w.padded_src), product_point
+    cdef tile_sum sum
+    for t in range(n):
+        tile_values(w, src, begin + t, patch, values + t * w.padded_src, value_point)
+    sum.a_row, sum.a_step = w.padded_src, 1
+    sum.n_runs, sum.run_length, sum.runs = 1, w.src_channels, &no_offset
+    first = 0
+    while first < w.dst_channels:
+        width = min(<Py_ssize_t>2 * F32_LANES, w.padded_dst - first)
+        product_point = point_stride(n * width)
+        sum.b_step = sum.c_row = width
+        for p in range(w.points):
+            tile_rows(&sum, n, <int>width, values + p * value_point,
+                      points + (w.points * first + p * width) * w.src_channels, <const float *>NULL,
+                      products + p * product_point, TILE_FROM_ZERO, False)
+        for t in range(n):
+            tile_outputs(w, products + t * width, product_point, bias + first if bias else NULL,
+                         dst, winners, positive, begin + t, first)
+        first += 2 * F32_LANES
+
+
+cdef inline void tile_values(const Winograd *w, const float *src, Py_ssize_t tile, float *patch,
+                             float *values, Py_ssize_t point) noexcept nogil:
+    """The values of one tile's inputs."""
+    cdef Py_ssize_t line, pixel
+    cdef const float *inputs = patch_of(
+        src + tile // (w.horizontal * w.vertical) * w.src_height * w.src_width * w.src_channels,
+        w.src_height, w.src_width, w.src_channels,
+        tile // w.horizontal % w.vertical * WINOGRAD_TILE - w.top,
+        tile % w.horizontal * WINOGRAD_TILE - w.left, w.side, w.src_channels, w.padded_src, patch,
+        &line, &pixel)
+    winograd_input(<int>w.side, inputs, line, pixel, values, point, w.padded_src // F32_LANES)
+
+
+cdef inline void tile_outputs(const Winograd *w, const float *products, Py_ssize_t point,
+                              const float *bias, float *dst, unsigned char *winners,
+                              const float *positive, Py_ssize_t tile,
+                              Py_ssize_t first) noexcept nogil:
+    """Two vectors of channels of one tile's outputs, from `first` on."""
+    cdef Py_ssize_t row = tile // w.horizontal % w.vertical * WINOGRAD_TILE
+    cdef Py_ssize_t column = tile % w.horizontal * WINOGRAD_TILE
+    cdef Py_ssize_t height = w.dst_height, width = w.dst_width, m = WINOGRAD_TILE
+    if w.end.pool:
+        row, column, height, width, m = row // 2, column // 2, height // 2, width // 2, m // 2
+    cdef Py_ssize_t at = ((tile // (w.horizontal * w.vertical) * height + row) * width
+                          + column) * w.dst_channels + first
+    winograd_output(<int>w.side, products, point, bias, dst + at, winners + at if winners else NULL,
+                    positive + at if positive else NULL, &w.end, <int>min(m, height - row),
+                    <int>min(m, width - column),
+                    <int>min(<Py_ssize_t>2 * F32_LANES, w.dst_channels - first))

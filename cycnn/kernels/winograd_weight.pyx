@@ -1,0 +1,237 @@
+"""The weight and bias gradients of a convolution by Winograd's algorithm: see `winograd.h`.
+
+    x  -> values[point, tile, input channel]            winograd_input
+    dy -> gradients[point, tile, output channel]        winograd_gradient
+       -> sums[point, input channel, output channel]    the register tile, summing over tiles
+       -> dweight                                       winograd_weight_gradient
+
+The tiles of the whole batch are cut into chunks, whose number depends on the shape alone. Each has
+sums of its own, which are added in the order of the chunks: the number of threads cannot change a
+bit.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.stdlib cimport free
+
+from .buffers cimport allocate, whole_lines
+from .tile cimport F32_LANES, TILE_FROM_C, TILE_FROM_ZERO, tile_rows, tile_sum
+from .winograd cimport (WINOGRAD_TILE, patch_of, point_stride, winograd_gradient, winograd_input,
+                        winograd_weight_gradient)
+
+cdef enum:
+    # Bytes of values and gradients of one block of tiles.
+    BLOCK_BYTES = 614400
+    # Channels of one task: its sums shall fit the second-level cache too.
+    TASK_IN = 128
+    TASK_OUT = 64
+    # Tiles that are worth a chunk of their own, and the numbers that all sums may take.
+    CHUNK_TILES = 192
+    MOST_CHUNKS = 16
+    CHUNK_MEMORY = 6000000
+
+cdef struct Gradient:
+    Py_ssize_t side             # n: of the inputs under a tile
+    Py_ssize_t points           # n * n
+    Py_ssize_t height           # of x
+    Py_ssize_t width
+    Py_ssize_t out_height       # of dy
+    Py_ssize_t out_width
+    Py_ssize_t in_channels
+    Py_ssize_t out_channels
+    Py_ssize_t padded_out       # in whole vectors
+    Py_ssize_t top              # zeros before the first row of x
+    Py_ssize_t left
+    Py_ssize_t vertical         # tiles of an image
+    Py_ssize_t horizontal
+    Py_ssize_t tasks_in         # tasks that share the input channels of one chunk
+    Py_ssize_t tasks_out
+    Py_ssize_t most             # tiles of one block
+    Py_ssize_t size             # of the sums of one chunk: the bias's come last
+
+
+def weight_gradient(const float[:, :, :, ::1] x, const float[:, :, :, ::1] dy,
+                    float[:, :, :, ::1] dweight, float[::1] dbias, Py_ssize_t top,
+                    Py_ssize_t left, int threads):
+    """Fill dweight (K, C, r, r), and dbias (K,) unless it is None.
+
+    x is (N, H, W, C), dy (N, OH, OW, K); `top` and `left` zeros stand before the image.
+    """
+    cdef Gradient g
+    g.side = dweight.shape[2] + WINOGRAD_TILE - 1
+    g.points = g.side * g.side
+    g.height, g.width, g.in_channels = x.shape[1], x.shape[2], x.shape[3]
+    g.out_height, g.out_width, g.out_channels = dy.shape[1], dy.shape[2], dy.shape[3]
+    g.top, g.left = top, left
+    g.vertical = (g.out_height + WINOGRAD_TILE - 1) // WINOGRAD_TILE
+    g.horizontal = (g.out_width + WINOGRAD_TILE - 1) // WINOGRAD_TILE
+    with nogil:
+        run(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0],
+            NULL if dbias is None else &dbias[0], x.shape[0], threads)
+
+
+cdef int run(Gradient *g, const float *x, const float *dy, float *dweight, float *dbias,
+             Py_ssize_t n, int threads) except -1 nogil:
+    cdef Py_ssize_t tiles = n * g.vertical * g.horizontal, width = 2 * F32_LANES
+    cdef Py_ssize_t padded_in = whole_vectors(min(g.in_channels, <Py_ssize_t>TASK_IN))
+    g.padded_out = whole_vectors(g.out_channels)
+    g.tasks_in = (g.in_channels + TASK_IN - 1) // TASK_IN
+    # Few tiles make few chunks: then the output channels are what threads can share.
+    g.tasks_out = (g.out_channels + TASK_OUT - 1) // TASK_OUT
+    if tiles < 2 * CHUNK_TILES:
+        g.tasks_out = (g.padded_out + width - 1) // width
+    g.size = g.points * g.in_channels * g.padded_out + g.padded_out
+    g.most = max(<Py_ssize_t>1,
+                 BLOCK_BYTES // <Py_ssize_t>(g.points * (padded_in + width) * sizeof(float)))
+    cdef Py_ssize_t chunks = min(<Py_ssize_t>MOST_CHUNKS, tiles // CHUNK_TILES)
+    chunks = max(<Py_ssize_t>1, min(chunks, CHUNK_MEMORY // g.size))
+
+    # One block of memory: the sums of every chunk; for each thread a patch, values, gradients.
+    cdef size_t sums_size = whole_lines(chunks * g.size * sizeof(float))
+    cdef size_t patch_size = whole_lines(g.points * max(padded_in, width) * sizeof(float))
+    cdef size_t values_size = whole_lines(
+        g.points * point_stride(g.most * padded_in) * sizeof(float))
+    cdef size_t gradients_size = whole_lines(
+        g.points * point_stride(g.most * width) * sizeof(float))
+    cdef size_t thread_size = patch_size + values_size + gradients_size
+    cdef void *block
+    cdef char *memory = allocate(sums_size + thread_size * threads, &block)
+    if not memory:
+        with gil:
+            raise MemoryError("no memory for the working buffers of a convolution's gradient")
+    cdef float *sums = <float *>memory
+    cdef char *buffers = memory + sums_size
+    cdef Py_ssize_t tasks = g.tasks_in * g.tasks_out, i
+    cdef Py_ssize_t columns = (g.padded_out + width - 1) // width
+    for i in prange(chunks * tasks, num_threads=threads, schedule="dynamic"):
+        sum_chunk(g, x, dy, sums + i // tasks * g.size, tiles * (i // tasks) // chunks,
+                  tiles * (i // tasks + 1) // chunks, i % tasks // g.tasks_out,
+                  i % tasks % g.tasks_out, dbias != NULL,
+                  <float *>(buffers + threadid() * thread_size),
+                  <float *>(buffers + threadid() * thread_size + patch_size),
+                  <float *>(buffers + threadid() * thread_size + patch_size + values_size))
+    for i in prange(columns * g.in_channels, num_threads=threads, schedule="static"):
+        add_chunks(g, sums, chunks, dweight, i // g.in_channels * width, i % g.in_channels)
+    if dbias:
+        for i in range(g.out_channels):
+            dbias[i] = add_bias(g, sums, chunks, i)
+    free(block)
+    return 0
+
+
+cdef inline Py_ssize_t whole_vectors(Py_ssize_t channels) noexcept nogil:
+    return (channels + F32_LANES - 1) // F32_LANES * F32_LANES
+
+
+cdef void sum_chunk(const Gradient *g, const float *x, const float *dy, float *sums,
+                    Py_ssize_t begin, Py_ssize_t end, Py_ssize_t task_in, Py_ssize_t task_out,
+                    bint bias, float *patch, float *values, float *gradients) noexcept nogil:
+    """The sums over the tiles begin <= tile < end, for one task's channels.
+
+    sums[block of output channels, point, input channel, output channel], then the bias's.
+    """
+    cdef Py_ssize_t first_in = task_in * TASK_IN, k, width, n, p, t, tile, no_offset = 0
+    cdef Py_ssize_t count = min(<Py_ssize_t>TASK_IN, g.in_channels - first_in)
+    cdef Py_ssize_t padded = whole_vectors(count), value_point, gradient_point
+    cdef Py_ssize_t blocks = (g.padded_out + 2 * F32_LANES - 1) // (2 * F32_LANES)
+    cdef Py_ssize_t first_out = blocks * task_out // g.tasks_out * 2 * F32_LANES
+    cdef Py_ssize_t end_out = min(
+        g.padded_out, blocks * (task_out + 1) // g.tasks_out * 2 * F32_LANES)
+    cdef float *bias_sums = NULL
+    cdef tile_sum sum
+    sum.a_row, sum.a_step = 1, padded
+    sum.n_runs, sum.runs = 1, &no_offset
+    if bias and first_in == 0:
+        bias_sums = sums + g.size - g.padded_out
+        for k in range(first_out, end_out):
+            bias_sums[k] = 0
+    tile = begin
+    while tile < end:
+        n = min(g.most, end - tile)
+        value_point = point_stride(n * padded)
+        for t in range(n):
+            tile_values(g, x, tile + t, first_in, count, padded, patch, values + t * padded,
+                        value_point)
+        sum.run_length = n
+        k = first_out
+        while k < end_out:
+            width = min(<Py_ssize_t>2 * F32_LANES, g.padded_out - k)
+            gradient_point = point_stride(n * width)
+            for t in range(n):
+                tile_gradients(g, dy, tile + t, k, width, patch, gradients + t * width,
+                               gradient_point, bias_sums + k if bias_sums else NULL)
+            sum.b_step = sum.c_row = width
+            for p in range(g.points):
+                tile_rows(&sum, count, <int>width, values + p * value_point,
+                          gradients + p * gradient_point, <const float *>NULL,
+                          sums + (g.points * k + p * width) * g.in_channels + first_in * width,
+                          TILE_FROM_ZERO if tile == begin else TILE_FROM_C, False)
+            k += width
+        tile += n
+
+
+cdef inline void tile_values(const Gradient *g, const float *x, Py_ssize_t tile,
+                             Py_ssize_t first, Py_ssize_t count, Py_ssize_t padded, float *patch,
+                             float *values, Py_ssize_t point) noexcept nogil:
+    """The values of one tile's inputs, `count` channels from `first` on."""
+    cdef Py_ssize_t line, pixel
+    cdef const float *inputs = patch_of(
+        x + tile // (g.horizontal * g.vertical) * g.height * g.width * g.in_channels + first,
+        g.height, g.width, g.in_channels,
+        tile // g.horizontal % g.vertical * WINOGRAD_TILE - g.top,
+        tile % g.horizontal * WINOGRAD_TILE - g.left, g.side, count, padded, patch, &line, &pixel)
+    winograd_input(<int>g.side, inputs, line, pixel, values, point, padded // F32_LANES)
+
+
+cdef inline void tile_gradients(const Gradient *g, const float *dy, Py_ssize_t tile,
+                                Py_ssize_t first, Py_ssize_t width, float *patch,
+                                float *gradients, Py_ssize_t point,
+                                float *bias_sums) noexcept nogil:
+    """The values of one tile's gradients, `width` channels (in whole vectors) from `first` on."""
+    cdef Py_ssize_t line, pixel, v
+    cdef const float *outputs = patch_of(
+        dy + (tile // (g.horizontal * g.vertical) * g.out_height * g.out_width * g.out_channels
+              + first),
+        g.out_height, g.out_width, g.out_channels,
+        tile // g.horizontal % g.vertical * WINOGRAD_TILE, tile % g.horizontal * WINOGRAD_TILE,
+        WINOGRAD_TILE, min(width, g.out_channels - first), width, patch, &line, &pixel)
+    for v in range(width // F32_LANES):
+        winograd_gradient(<int>g.side, outputs + v * F32_LANES, line, pixel,
+                          gradients + v * F32_LANES, point,
+                          bias_sums + v * F32_LANES if bias_sums else NULL)
+
+
+cdef void add_chunks(const Gradient *g, float *sums, Py_ssize_t chunks, float *dweight,
+                     Py_ssize_t first, Py_ssize_t c) noexcept nogil:
+    """Add the chunks' sums of an input channel and up to two vectors of output channels."""
+    cdef Py_ssize_t width = min(<Py_ssize_t>2 * F32_LANES, g.padded_out - first)
+    cdef Py_ssize_t kernel = g.side - WINOGRAD_TILE + 1, chunk, p, k, v, tap
+    cdef float total[64 * 32]
+    cdef float taps[25 * 32]
+    cdef float *more
+    for chunk in range(chunks):
+        more = sums + chunk * g.size + g.points * g.in_channels * first + c * width
+        for p in range(g.points):
+            for k in range(width):
+                if chunk == 0:
+                    total[p * width + k] = more[k]
+                else:
+                    total[p * width + k] += more[k]
+            more += g.in_channels * width
+    for v in range(width // F32_LANES):
+        winograd_weight_gradient(<int>g.side, total + v * F32_LANES, width,
+                                 taps + v * F32_LANES, width)
+    dweight += (first * g.in_channels + c) * kernel * kernel
+    for k in range(min(width, g.out_channels - first)):
+        for tap in range(kernel * kernel):
+            dweight[tap] = taps[tap * width + k]
+        dweight += g.in_channels * kernel * kernel
+
+
+cdef float add_bias(const Gradient *g, const float *sums, Py_ssize_t chunks,
+                    Py_ssize_t k) noexcept nogil:
+    cdef float total = 0
+    cdef Py_ssize_t chunk
+    sums += g.size - g.padded_out + k
+    for chunk in range(chunks):
+        total += sums[chunk * g.size]
+    return total
