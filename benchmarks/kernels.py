@@ -5,8 +5,6 @@ from functools import partial
 import numpy as np
 
 from cycnn import functional as F
-from cycnn.functional import conv as functional_conv
-from cycnn.kernels.cpu import threads_for
 
 from . import peers
 from .timing import Peak, best, interleave, quartiles
@@ -54,7 +52,8 @@ def measure(shape, threads, rounds, seconds):
     dy = rng.standard_normal((n, *y.shape[2:], k), np.float32).transpose(0, 3, 1, 2)
 
     ours = {"forward": partial(F.conv2d, x, weight, **options),
-            "input gradient": input_gradient(dy, x, weight, options),
+            "input gradient": partial(F.conv2d_backward, dy, x, weight, **options,
+                                      weight_gradient=False),
             "weight gradient": partial(F.conv2d_backward, dy, x, weight, **options,
                                        input_gradient=False)}
     theirs = {name: peers.conv2d(x, weight, dy, stride, padding, groups, memory_format)
@@ -76,23 +75,6 @@ def measure(shape, threads, rounds, seconds):
             result["torch_gflops"] = quartiles(operations / times[chosen] / 1e9)
             result["ratio"] = quartiles(times[chosen] / times["cycnn"])
         yield result
-
-
-def input_gradient(dy, x, weight, options):
-    """The input gradient alone, which a network never needs alone: the kernel's own call.
-
-    Its result is allocated each time, as in conv2d_backward.
-    """
-    geometry = functional_conv._geometry(x.shape, weight.shape, options["stride"],
-                                         options["padding"], 1, options["groups"])
-    kernel = functional_conv._INPUT_GRADIENT[x.dtype]
-    dy, shape = dy.transpose(0, 2, 3, 1), x.transpose(0, 2, 3, 1).shape
-
-    def function():
-        kernel(dy, weight, np.empty(shape, x.dtype), *geometry.options,
-               threads_for(geometry.work))
-
-    return function
 
 
 def notes(results):

@@ -2,6 +2,7 @@
 
 from . import functional, init
 from .callbacks import Callback
+from .functional import convolution_algorithm
 from .history import History
 from .init import manual_seed
 from .layers import (AvgPool2d, Conv2d, Flatten, GlobalAvgPool2d, LeakyReLU, Linear, MaxPool2d,
@@ -20,7 +21,7 @@ __all__ = [
     "AvgPool2d", "Callback", "Conv2d", "CosineAnnealingLR", "CrossEntropyLoss", "Flatten",
     "GlobalAvgPool2d", "History", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d", "Module",
     "Normalization", "OneCycleLR", "Parameter", "ReLU", "SGD", "Sequential", "Sigmoid", "Softmax",
-    "Tanh", "Trainer", "data", "functional", "get_num_threads", "init", "load", "manual_seed",
+    "Tanh", "Trainer", "convolution_algorithm", "data", "functional", "get_num_threads", "init", "load", "manual_seed",
     "num_threads", "plot", "save", "set_num_threads", "show_config",
 ]
 

@@ -1,5 +1,6 @@
 """NumPy arrays in, NumPy arrays out: every operation and its gradients, every argument checked."""
 
+from ._algorithm import convolution_algorithm
 from .activation import (leaky_relu, leaky_relu_backward, relu, relu_backward, sigmoid,
                          sigmoid_backward, tanh, tanh_backward)
 from .conv import conv2d, conv2d_backward

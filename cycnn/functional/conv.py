@@ -7,8 +7,9 @@ import numpy as np
 
 from ..kernels import conv as kernel
 from ..kernels import conv_weight as weight_kernel
+from ..kernels import winograd, winograd_weight
 from ..kernels.cpu import threads_for
-from . import _check
+from . import _algorithm, _check
 from ._check import option
 from ._format import from_nhwc, is_channels_last, to_nhwc
 from ._memory import empty
@@ -24,9 +25,10 @@ class Geometry(NamedTuple):
     out_shape: tuple        # of y: (N, K, OH, OW)
     options: tuple          # stride, zeros above and left, dilation (each a pair), then groups
     work: int               # multiply-adds of one pass
+    winograd: bool          # whether Winograd's algorithm is faster; None: not possible
 
 
-def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algorithm="auto"):
     r"""Two-dimensional convolution (cross-correlation, as everywhere in this field).
 
     .. math::
@@ -50,6 +52,12 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
         the padding times an infinite weight is NaN.
     groups : int
         Splits the channels: group i of the outputs sees group i of the inputs alone.
+    algorithm : {"auto", "direct", "winograd"}
+        "direct" adds up the products of the formula. "winograd" needs about a quarter of the
+        multiplications, for float32, kernels of 3 x 3 and 5 x 5, stride 1, dilation 1 and one group:
+        its rounding errors are larger (see ``docs/accuracy.md``), and a NaN or an infinity in `x`
+        reaches up to 7 pixels further. "auto" takes the faster one for these shapes, unless
+        :class:`cycnn.convolution_algorithm` says otherwise.
 
     Returns
     -------
@@ -62,24 +70,15 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     ValueError, TypeError
         If the shapes, types or options do not fit together.
     """
-    x = _check.floats(x, "x", 4)
-    weight = _check.floats(weight, "weight", 4, x.dtype)
-    geometry = _geometry(x.shape, weight.shape, option(stride, "stride", 1),
-                         option(padding, "padding", 0), option(dilation, "dilation", 1),
-                         groups if type(groups) is int else _check.integer(groups, "groups", 1))
-    if bias is not None:
-        bias = np.ascontiguousarray(_check.floats(bias, "bias", 1, x.dtype))
-        _check.shape(bias, weight.shape[:1], "bias", "one number an output channel")
-    n, k, oh, ow = geometry.out_shape
-    y = empty((n, oh, ow, k), x.dtype)
-    if n:
-        _FORWARD[x.dtype](to_nhwc(x), np.ascontiguousarray(weight), bias, y, *geometry.options,
-                          threads_for(geometry.work))
+    x, weight, geometry = check(x, weight, stride, padding, dilation, groups)
+    bias = check_bias(bias, weight)
+    y = forward(x, weight, bias, geometry,
+                _algorithm.choose(algorithm, x.dtype, geometry.winograd))
     return from_nhwc(y, is_channels_last(x))
 
 
 def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, groups=1,
-                    input_gradient=True):
+                    input_gradient=True, weight_gradient=True, algorithm="auto"):
     r"""Gradients of :func:`conv2d`.
 
     .. math::
@@ -93,17 +92,19 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     ----------
     dy : array (N, K, OH, OW)
         The gradient of the loss with respect to the result of `conv2d`.
-    x, weight, stride, padding, dilation, groups
+    x, weight, stride, padding, dilation, groups, algorithm
         As they were given to `conv2d`.
     bias : bool
         Whether to compute the gradient of the bias.
     input_gradient : bool
         Whether to compute the gradient of `x`, which a network's first layer does not need.
+    weight_gradient : bool
+        Whether to compute those of `weight` and bias, which a frozen layer does not need.
 
     Returns
     -------
     dx : array of the shape and memory format of x, or None
-    dweight : array of the shape of weight
+    dweight : array of the shape of weight, or None
     dbias : array (K,), or None
 
     Raises
@@ -111,32 +112,82 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     ValueError, TypeError
         If the shapes, types or options do not fit together.
     """
-    x = _check.floats(x, "x", 4)
-    weight = _check.floats(weight, "weight", 4, x.dtype)
+    x, weight, geometry = check(x, weight, stride, padding, dilation, groups)
     dy = _check.floats(dy, "dy", 4, x.dtype)
-    geometry = _geometry(x.shape, weight.shape, option(stride, "stride", 1),
-                         option(padding, "padding", 0), option(dilation, "dilation", 1),
-                         groups if type(groups) is int else _check.integer(groups, "groups", 1))
     _check.shape(dy, geometry.out_shape, "dy", "that of conv2d's result")
-    threads = threads_for(geometry.work)
-    n, c, h, w = x.shape
-    dweight = empty(weight.shape, x.dtype)
-    dbias = empty((len(weight),), x.dtype) if bias else None
-    dx = None
-    dy = to_nhwc(dy)
-    if n:
-        _WEIGHT_GRADIENT[x.dtype](to_nhwc(x), dy, dweight, dbias, *geometry.options, threads)
-    else:
-        dweight.fill(0)
-        if bias:
-            dbias.fill(0)
+    dx, dweight, dbias = backward(to_nhwc(dy), x, weight, geometry,
+                                  _algorithm.choose(algorithm, x.dtype, geometry.winograd),
+                                  bias, input_gradient, weight_gradient)
     if input_gradient:
-        dx = empty((n, h, w, c), x.dtype)
-        if n:
-            _INPUT_GRADIENT[x.dtype](dy, np.ascontiguousarray(weight), dx, *geometry.options,
-                                     threads)
         dx = from_nhwc(dx, is_channels_last(x))
     return dx, dweight, dbias
+
+
+def forward(x, weight, bias, geometry, use_winograd, relu=False):
+    """:func:`conv2d`, then ReLU if wanted, for checked arguments: y (N, OH, OW, K)."""
+    n, k, oh, ow = geometry.out_shape
+    y = empty((n, oh, ow, k), x.dtype)
+    if n:
+        threads = threads_for(geometry.work)
+        weight = np.ascontiguousarray(weight)
+        if use_winograd:
+            winograd.forward(to_nhwc(x), weight, bias, y, None, *geometry.options[2:4], oh, ow, relu,
+                             False, threads)
+        else:
+            _FORWARD[x.dtype](to_nhwc(x), weight, bias, y, *geometry.options, relu, threads)
+    return y
+
+
+def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight_gradient=True,
+             masked=False):
+    """:func:`conv2d_backward` for checked arguments: dy (N, OH, OW, K), dx (N, H, W, C).
+
+    With `masked`, dx is 0 where x is not above 0: the backward pass of a ReLU that made x.
+    """
+    n, c, h, w = x.shape
+    threads = threads_for(geometry.work)
+    top, left = geometry.options[2:4]
+    x = to_nhwc(x)
+    dx = dweight = dbias = None
+    if weight_gradient:
+        new = empty if n else np.zeros          # without images, every sum is empty
+        dweight = new(weight.shape, x.dtype)
+        dbias = new((len(weight),), x.dtype) if bias else None
+        if not n:
+            pass
+        elif use_winograd:
+            winograd_weight.weight_gradient(x, dy, dweight, dbias, top, left, threads)
+        else:
+            _WEIGHT_GRADIENT[x.dtype](x, dy, dweight, dbias, *geometry.options, threads)
+    if input_gradient:
+        dx = empty((n, h, w, c), x.dtype)
+        weight = np.ascontiguousarray(weight)
+        positive = x if masked else None
+        if not n:
+            pass
+        elif use_winograd:
+            winograd.input_gradient(dy, weight, dx, positive, top, left, threads)
+        else:
+            _INPUT_GRADIENT[x.dtype](dy, weight, dx, positive, *geometry.options, threads)
+    return dx, dweight, dbias
+
+
+def check(x, weight, stride, padding, dilation, groups):
+    """(x, weight, Geometry) of a convolution, checked."""
+    x = _check.floats(x, "x", 4)
+    weight = _check.floats(weight, "weight", 4, x.dtype)
+    return x, weight, _geometry(
+        x.shape, weight.shape, option(stride, "stride", 1), option(padding, "padding", 0),
+        option(dilation, "dilation", 1),
+        groups if type(groups) is int else _check.integer(groups, "groups", 1))
+
+
+def check_bias(bias, weight):
+    if bias is None:
+        return None
+    bias = np.ascontiguousarray(_check.floats(bias, "bias", 1, weight.dtype))
+    _check.shape(bias, weight.shape[:1], "bias", "one number an output channel")
+    return bias
 
 
 @lru_cache(maxsize=512)
@@ -167,8 +218,10 @@ def _geometry(x_shape, weight_shape, stride, padding, dilation, groups):
     out_w = (w + left + right - reach_w) // stride_w + 1
     _check.size((n, k, out_h, out_w), "the output of conv2d")
     _check.size((c, (out_w - 1) * stride_w + reach_w, reach_h), "x with its padding")
-    return Geometry((n, k, out_h, out_w), (*stride, top, left, *dilation, groups),
-                    n * k * out_h * out_w * c_group * kernel_h * kernel_w)
+    out_shape = (n, k, out_h, out_w)
+    return Geometry(out_shape, (*stride, top, left, *dilation, groups),
+                    n * k * out_h * out_w * c_group * kernel_h * kernel_w,
+                    _algorithm.winograd_pays(out_shape, weight_shape, stride, dilation, groups))
 
 
 def _padding(padding, stride, dilation, weight_shape):

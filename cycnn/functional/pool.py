@@ -70,10 +70,10 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
         If an argument is of the wrong kind, or the result would be empty.
     """
     x = _check.floats(x, "x", 4)
-    out, geometry = _geometry(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    out, geometry = window_geometry(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     planes = not _format.is_channels_last(x)
     rows = _rows(x, planes)
-    y, winners = _max(rows, out, geometry, return_indices)
+    y, winners = maximum(rows, out, geometry, return_indices)
     if not return_indices:
         return _images(y, planes, x.shape)
     indices = empty(y.shape, _INT64)
@@ -143,8 +143,8 @@ def max_pool2d_with_winners(x, kernel_size, stride=None, padding=0, dilation=1, 
         Which pixel of its window won, counted row by row: uint8, or int32 for more than 255 pixels.
     """
     x = _check.floats(x, "x", 4)
-    out, geometry = _geometry(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
-    y, winners = _max(_format.to_nhwc(x), out, geometry, True)
+    out, geometry = window_geometry(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    y, winners = maximum(_format.to_nhwc(x), out, geometry, True)
     return y.transpose(0, 3, 1, 2), winners
 
 
@@ -207,7 +207,7 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
         If an argument is of the wrong kind, or the result would be empty.
     """
     x = _check.floats(x, "x", 4)
-    out, geometry = _geometry(x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    out, geometry = window_geometry(x.shape, kernel_size, stride, padding, 1, ceil_mode)
     planes = not _format.is_channels_last(x)
     rows = _rows(x, planes)
     y = empty((rows.shape[0], *out, rows.shape[3]), x.dtype)
@@ -237,7 +237,7 @@ def avg_pool2d_backward(dy, input_size, kernel_size, stride=None, padding=0, cei
     """
     dy = _check.floats(dy, "dy", 4)
     n, c, h, w = input_size = _input_size(input_size, dy)
-    out, geometry = _geometry(input_size, kernel_size, stride, padding, 1, ceil_mode)
+    out, geometry = window_geometry(input_size, kernel_size, stride, padding, 1, ceil_mode)
     _check.shape(dy, (n, c, *out), "dy", "that of the result")
     planes = not _format.is_channels_last(dy)
     dy = _rows(dy, planes)
@@ -330,14 +330,18 @@ def _images(y, planes, shape):
     return y.transpose(0, 3, 1, 2)
 
 
-def _max(x, out, geometry, want_winners):
-    """The maxima of images (N, H, W, C), and the winners (None if not wanted)."""
+def maximum(x, out, geometry, want_winners, relu=False):
+    """The maxima of images (N, H, W, C), and the winners (None if not wanted).
+
+    With `relu`, for windows of 2 x 2 without padding, the maxima pass a ReLU, and the winner of a
+    window with nothing above 0 is 4: no pixel.
+    """
     shape = (x.shape[0], *out, x.shape[3])
     tap = _UINT8 if geometry[0] * geometry[1] <= 255 else _INT32
     y = empty(shape, x.dtype)
     winners = empty(shape, tap) if want_winners else None
     if y.size:
-        _MAX[x.dtype, tap](x, y, winners, geometry, cpu.threads_for(x.size * 8))
+        _MAX[x.dtype, tap](x, y, winners, geometry, relu, cpu.threads_for(x.size * 8))
     return y, winners
 
 
@@ -355,7 +359,7 @@ def _window(kernel_size, stride, padding, dilation):
             *_check.pair(padding, "padding", 0), *_check.pair(dilation, "dilation", 1))
 
 
-def _geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
+def window_geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
     """((OH, OW), the options as the kernels take them), with every argument checked."""
     return _cached_geometry(shape, *_options(kernel_size, stride, padding, dilation),
                             bool(ceil_mode))

@@ -19,7 +19,7 @@ from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free, malloc
 
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
-from .tile cimport TILE_FROM_BIAS, TILE_FROM_ZERO, lanes_of, real, tile_rows, tile_sum
+from .tile cimport TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, lanes_of, real, tile_rows, tile_sum
 
 
 # The dst rows (or columns) first_dst, first_dst + dst_step, ... and the taps that reach them.
@@ -38,6 +38,8 @@ cdef struct Axis:
     Py_ssize_t src_step     # forward: the stride; backward: 1
     Py_ssize_t dst_step     # forward: 1; backward: the stride
     Py_ssize_t origin       # below 0 in the padding
+    Py_ssize_t padding      # dst rows before the first grid row: grid row i begins with dst row
+                            # i * dst_step - padding
     Py_ssize_t extent       # the largest tap offset
     Py_ssize_t first        # grid rows: first <= i < end
     Py_ssize_t end
@@ -57,6 +59,7 @@ cdef struct Sweep:
     Axis columns
     bint depthwise          # one channel a group on both sides: vectors run over the groups
     bint direct             # no window reaches over the edge: no buffer
+    bint relu
     Py_ssize_t groups
     Py_ssize_t src_channels
     Py_ssize_t dst_channels
@@ -79,10 +82,11 @@ cdef struct Sweep:
 def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const real[::1] bias,
             real[:, :, :, ::1] y, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
             Py_ssize_t left, Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups,
-            int threads):
-    """y = bias + x * weight. x (N, H, W, C), weight (K, C / groups, kH, kW), y (N, OH, OW, K).
+            bint relu, int threads):
+    """y = bias + x * weight, then ReLU if wanted.
 
-    `top` and `left` zeros stand before the image; bias may be None.
+    x (N, H, W, C), weight (K, C / groups, kH, kW), y (N, OH, OW, K); `top` and `left` zeros stand
+    before the image; bias may be None.
     """
     cdef Sweep s
     cdef Phase phases[2]
@@ -96,22 +100,28 @@ def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const r
     try:
         forward_axis(&s.rows, x.shape[1], y.shape[1], height, stride_h, top, dilation_h, phases,
                      taps)
+        s.relu = relu
         forward_axis(&s.columns, x.shape[2], y.shape[2], width, stride_w, left, dilation_w,
                      phases + 1, taps + 2 * height)
         s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
         with nogil:
-            sweep(&s, &x[0, 0, 0, 0], &y[0, 0, 0, 0], &weight[0, 0, 0, 0], start, x.shape[0],
-                  x.shape[3], y.shape[3], groups, height, width, threads)
+            sweep(&s, &x[0, 0, 0, 0], &y[0, 0, 0, 0], &weight[0, 0, 0, 0], start,
+                  <const real *>NULL, x.shape[0], x.shape[3], y.shape[3], groups, height, width, threads)
     finally:
         free(taps)
 
 
 def input_gradient(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
-                   real[:, :, :, ::1] dx, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
-                   Py_ssize_t left, Py_ssize_t dilation_h, Py_ssize_t dilation_w,
-                   Py_ssize_t groups, int threads):
-    """dx from dy and weight; shapes and the other arguments as for :func:`forward`."""
+                   real[:, :, :, ::1] dx, const real[:, :, :, ::1] positive, Py_ssize_t stride_h,
+                   Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h,
+                   Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
+    """dx from dy and weight; shapes and the other arguments as for :func:`forward`.
+
+    Where `positive`, of dx's shape, is not None and not above 0, dx is 0: the backward pass of a
+    ReLU that made `positive`.
+    """
     cdef Sweep s
+    cdef const real *mask = NULL
     cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
     cdef Py_ssize_t phases_h = min(stride_h, dx.shape[1]), phases_w = min(stride_w, dx.shape[2])
     cdef Phase *phases = <Phase *>malloc((phases_h + phases_w) * sizeof(Phase))
@@ -125,9 +135,12 @@ def input_gradient(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
         backward_axis(&s.columns, dy.shape[2], dx.shape[2], width, stride_w, left, dilation_w,
                       phases + phases_h, taps + 2 * phases_h * height)
         s.weight_dst, s.weight_src = height * width, weight.shape[1] * height * width
+        s.relu = False
+        if positive is not None:
+            mask = &positive[0, 0, 0, 0]
         with nogil:
             sweep(&s, &dy[0, 0, 0, 0], &dx[0, 0, 0, 0], &weight[0, 0, 0, 0], <const real *>NULL,
-                  dy.shape[0], dy.shape[3], dx.shape[3], groups, height, width, threads)
+                  mask, dy.shape[0], dy.shape[3], dx.shape[3], groups, height, width, threads)
     finally:
         free(phases)
         free(taps)
@@ -140,7 +153,7 @@ cdef void forward_axis(Axis *axis, Py_ssize_t src_size, Py_ssize_t dst_size, Py_
     cdef Py_ssize_t u
     axis.src_size, axis.dst_size = src_size, dst_size
     axis.src_step, axis.dst_step = stride, 1
-    axis.origin, axis.extent = -padding, (kernel - 1) * dilation
+    axis.origin, axis.extent, axis.padding = -padding, (kernel - 1) * dilation, 0
     axis.first, axis.end = 0, dst_size
     axis.n_phases, axis.phases = 1, phase
     phase.first_dst, phase.first, phase.count = 0, 0, dst_size
@@ -162,7 +175,7 @@ cdef void backward_axis(Axis *axis, Py_ssize_t src_size, Py_ssize_t dst_size, Py
     axis.src_size, axis.dst_size = src_size, dst_size
     axis.src_step, axis.dst_step = 1, stride
     axis.extent = (kernel - 1) * dilation // stride
-    axis.origin = -axis.extent
+    axis.origin, axis.padding = -axis.extent, padding
     axis.first, axis.end = padding // stride, (dst_size - 1 + padding) // stride + 1
     axis.n_phases, axis.phases = min(stride, dst_size), phases
     for first in range(axis.n_phases):
@@ -181,7 +194,7 @@ cdef void backward_axis(Axis *axis, Py_ssize_t src_size, Py_ssize_t dst_size, Py
 
 
 cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const real *bias,
-               Py_ssize_t n, Py_ssize_t src_channels, Py_ssize_t dst_channels, Py_ssize_t groups,
+               const real *positive, Py_ssize_t n, Py_ssize_t src_channels, Py_ssize_t dst_channels, Py_ssize_t groups,
                Py_ssize_t kernel_height, Py_ssize_t kernel_width, int threads) except -1 nogil:
     """Both passes: s holds the two axes and the strides of weight, the rest is found here."""
     cdef Py_ssize_t task_rows = describe(s, src_channels, dst_channels, groups, kernel_width,
@@ -215,7 +228,7 @@ cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const r
     for i in prange(s.groups * n_blocks, num_threads=threads, schedule="static"):
         pack_block(s, weight, bias, packed, padded_bias, i // n_blocks, i % n_blocks)
     for i in prange(n * image_tasks, num_threads=threads, schedule="dynamic"):
-        sweep_rows(s, src, dst, packed, padded_bias if bias else NULL, i // image_tasks,
+        sweep_rows(s, src, dst, packed, padded_bias if bias else NULL, positive, i // image_tasks,
                    s.rows.first + i % image_tasks * task_rows,
                    min(s.rows.end, s.rows.first + (i % image_tasks + 1) * task_rows),
                    <real *>(buffers + threadid() * buffer_size))
@@ -328,10 +341,12 @@ cdef void pack_block(const Sweep *s, const real *weight, const real *bias, real 
 
 
 cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *packed,
-                     const real *bias, Py_ssize_t image, Py_ssize_t begin, Py_ssize_t end,
-                     real *buffer) noexcept nogil:
+                     const real *bias, const real *positive, Py_ssize_t image, Py_ssize_t begin,
+                     Py_ssize_t end, real *buffer) noexcept nogil:
     """All pixels of one image whose grid rows are begin <= i < end."""
     cdef Py_ssize_t i, t, group, block, first, count, row
+    cdef Py_ssize_t line = s.columns.dst_size * s.dst_channels
+    cdef int flags = (TILE_FROM_BIAS if bias else TILE_FROM_ZERO) | (TILE_RELU if s.relu else 0)
     cdef Py_ssize_t src_row = begin * s.rows.src_step + s.rows.origin
     cdef Plan *plan
     cdef tile_sum sum
@@ -346,7 +361,7 @@ cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *pac
                     src_row, (end - 1 - begin) * s.rows.src_step + s.rows.extent + 1,
                     s.first_column, s.n_columns)
         base = buffer
-    dst += image * s.rows.dst_size * s.columns.dst_size * s.dst_channels
+    dst += image * s.rows.dst_size * line
 
     for i in range(s.n_plans):
         plan = s.plans + i
@@ -366,5 +381,9 @@ cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *pac
                     tile_rows(&sum, plan.columns.count, <int>count,
                               a + (plan.rows.first + t - begin) * s.rows.src_step * s.row_length,
                               b, bias + (group * s.padded_group + first) if bias else NULL,
-                              c + row * s.columns.dst_size * s.dst_channels,
-                              TILE_FROM_BIAS if bias else TILE_FROM_ZERO, s.depthwise)
+                              c + row * line, flags, s.depthwise)
+    if positive:
+        positive += image * s.rows.dst_size * line
+        for i in range(max(<Py_ssize_t>0, begin * s.rows.dst_step - s.rows.padding) * line,
+                       min(s.rows.dst_size, end * s.rows.dst_step - s.rows.padding) * line):
+            dst[i] = <real>0 if positive[i] <= <real>0 else dst[i]

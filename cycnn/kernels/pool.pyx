@@ -22,7 +22,7 @@ cdef extern from "pool.h" nogil:
     ctypedef struct Window "pool_window":
         Py_ssize_t height, width, channels, out_height, out_width
         Py_ssize_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w
-        Py_ssize_t inner, outer
+        Py_ssize_t inner, outer, relu
 
     void pool_max_row_float_byte(const float *x, float *y, unsigned char *winner, const Window *w,
                                  Py_ssize_t row) noexcept
@@ -44,7 +44,7 @@ cdef Window window(tuple geometry, Py_ssize_t height, Py_ssize_t width, Py_ssize
     cdef Window w
     cdef Py_ssize_t last
     w.height, w.width, w.out_height, w.out_width = height, width, out_height, out_width
-    w.channels = channels
+    w.channels, w.relu = channels, False
     (w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.pad_h, w.pad_w, w.dilation_h,
      w.dilation_w) = geometry
     w.inner = (w.pad_w + w.stride_w - 1) // w.stride_w
@@ -59,12 +59,14 @@ cdef Window window(tuple geometry, Py_ssize_t height, Py_ssize_t width, Py_ssize
 # --- maximum -----------------------------------------------------------------------------------
 
 def max_pool(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, tap[:, :, :, ::1] winners,
-             tuple geometry, int threads):
+             tuple geometry, bint relu, int threads):
     """y = the maximum of each window, and the number of the pixel it came from.
 
-    The first maximum wins, and NaN wins over everything. `winners` may be None.
+    The first maximum wins, and NaN wins over everything. `winners` may be None. With `relu`, for
+    windows of 2 x 2 without padding, y is 0 and there is no winner where the maximum is not above 0.
     """
     cdef Window w = window(geometry, x.shape[1], x.shape[2], y.shape[1], y.shape[2], x.shape[3])
+    w.relu = relu
     cdef Py_ssize_t rows = x.shape[0] * w.out_height, row
     cdef const real *px = &x[0, 0, 0, 0]
     cdef real *py = &y[0, 0, 0, 0]

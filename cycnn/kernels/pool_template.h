@@ -29,8 +29,8 @@ ALWAYS_INLINE void POOL(any)(const REAL *x, REAL *RESTRICT y, TAP *RESTRICT winn
 
 /* The same for a whole window of 2 x 2. */
 ALWAYS_INLINE void POOL(square)(const REAL *x, REAL *RESTRICT y, TAP *RESTRICT winner,
-                                ptrdiff_t down, ptrdiff_t right, const int block, const int step,
-                                const int wanted)
+                                ptrdiff_t down, ptrdiff_t right, const int relu, const int block,
+                                const int step, const int wanted)
 {
     int won[POOL_BLOCK];
     VECTORS for (int i = 0; i < block; i++) {
@@ -47,6 +47,10 @@ ALWAYS_INLINE void POOL(square)(const REAL *x, REAL *RESTRICT y, TAP *RESTRICT w
         wins = (d > best) | (d != d);
         best = wins ? d : best;
         tap = wins ? 3 : tap;
+        if (relu) {
+            tap = best <= 0 ? POOL_NO_WINNER : tap;
+            best = best <= 0 ? 0 : best;
+        }
         y[i] = best;
         won[i] = tap;
     }
@@ -66,8 +70,10 @@ ALWAYS_INLINE void POOL(window)(const REAL *x, REAL *y, TAP *winner, const pool_
     for (ptrdiff_t i = 0; i < n; i += block) {
         if (i > n - block) i = n - block;
         TAP *to = wanted ? winner + i : winner;
-        if (square)
-            POOL(square)(x + i * step, y + i, to, down, right, block, step, wanted);
+        if (square && w->relu)
+            POOL(square)(x + i * step, y + i, to, down, right, 1, block, step, wanted);
+        else if (square)
+            POOL(square)(x + i * step, y + i, to, down, right, 0, block, step, wanted);
         else
             POOL(any)(x + i * step, y + i, to, down, right, w->kernel_w, us, vs, block, step,
                       wanted);

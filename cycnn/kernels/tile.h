@@ -34,8 +34,8 @@ typedef struct {
     const ptrdiff_t *runs; /* where each run begins, in numbers from a */
 } tile_sum;
 
-/* What the sums begin with. */
-enum { TILE_FROM_ZERO, TILE_FROM_BIAS, TILE_FROM_C };
+/* What the sums begin with, and whether a ReLU follows the last term. */
+enum { TILE_FROM_ZERO, TILE_FROM_BIAS, TILE_FROM_C, TILE_START = 3, TILE_RELU = 4 };
 
 /* The tile of dot products: 16 or 12 sums, 8 or 7 vectors loaded a step. */
 #define DOT_ROWS (TILE_ROWS_2 >= 12 ? 4 : 3)

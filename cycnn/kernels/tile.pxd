@@ -16,6 +16,7 @@ cdef extern from "tile.h":
     int TILE_FROM_ZERO
     int TILE_FROM_BIAS
     int TILE_FROM_C
+    int TILE_RELU
 
 ctypedef fused real:
     float
@@ -28,7 +29,7 @@ cdef inline int lanes_of(const real *kind) noexcept nogil:
 
 
 cdef void tile_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a, const real *b,
-                    const real *bias, real *c, int start, bint depthwise) noexcept nogil
+                    const real *bias, real *c, int flags, bint depthwise) noexcept nogil
 cdef void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
                     real *to) noexcept nogil
 cdef void tile_dots(const real *a, Py_ssize_t a_row, Py_ssize_t n_rows, const real *b,

@@ -2,14 +2,14 @@
 
 cdef extern from "tile.h":
     void f32_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const float *a, const float *b,
-                  const float *bias, float *c, int start) noexcept nogil
+                  const float *bias, float *c, int flags) noexcept nogil
     void f64_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const double *a, const double *b,
-                  const double *bias, double *c, int start) noexcept nogil
+                  const double *bias, double *c, int flags) noexcept nogil
     void f32_depthwise_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const float *a,
-                            const float *b, const float *bias, float *c, int start) noexcept nogil
+                            const float *b, const float *bias, float *c, int flags) noexcept nogil
     void f64_depthwise_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const double *a,
                             const double *b, const double *bias, double *c,
-                            int start) noexcept nogil
+                            int flags) noexcept nogil
     void f32_pack(const float *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
                   float *to) noexcept nogil
     void f64_pack(const double *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
@@ -23,18 +23,18 @@ cdef extern from "tile.h":
 
 
 cdef void tile_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a, const real *b,
-                    const real *bias, real *c, int start, bint depthwise) noexcept nogil:
+                    const real *bias, real *c, int flags, bint depthwise) noexcept nogil:
     """c[i, k] = start + sum a[i, j] * b[j, k] for n_rows rows and `lanes` columns."""
     if real is float:
         if depthwise:
-            f32_depthwise_rows(s, n_rows, lanes, a, b, bias, c, start)
+            f32_depthwise_rows(s, n_rows, lanes, a, b, bias, c, flags)
         else:
-            f32_rows(s, n_rows, lanes, a, b, bias, c, start)
+            f32_rows(s, n_rows, lanes, a, b, bias, c, flags)
     else:
         if depthwise:
-            f64_depthwise_rows(s, n_rows, lanes, a, b, bias, c, start)
+            f64_depthwise_rows(s, n_rows, lanes, a, b, bias, c, flags)
         else:
-            f64_rows(s, n_rows, lanes, a, b, bias, c, start)
+            f64_rows(s, n_rows, lanes, a, b, bias, c, flags)
 
 
 cdef void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,

@@ -5,8 +5,9 @@
  * and `sums` lives in registers. */
 ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depthwise,
                               const tile_sum *s, const REAL *a, const REAL *b, const REAL *bias,
-                              REAL *c, int start, int lanes)
+                              REAL *c, int flags, int lanes)
 {
+    const int start = flags & TILE_START;
     SIMD(v) sums[TILE_ROWS_MAX][2];
     REAL edge[2 * LANES]; /* a row of c that does not fill its vectors passes through here */
     const int whole = lanes == vectors * LANES;
@@ -54,6 +55,11 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depth
         }
     }
 
+    if (flags & TILE_RELU)
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int v = 0; v < vectors; v++)
+                sums[i][v] = SIMD(_max)(SIMD(_set1)(0), sums[i][v]);
+
     UNROLL for (int i = 0; i < rows; i++) {
         REAL *to = c + i * s->c_row;
         UNROLL for (int v = 0; v < vectors; v++)
@@ -65,12 +71,12 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depth
 /* One tile of a number of rows known only at run time: a jump to the loop made for that number. */
 ALWAYS_INLINE void TILE(dispatch)(int rows, const int vectors, const int depthwise,
                                   const tile_sum *s, const REAL *a, const REAL *b,
-                                  const REAL *bias, REAL *c, int start, int lanes)
+                                  const REAL *bias, REAL *c, int flags, int lanes)
 {
 #define TILE_CASE(n)                                                                              \
     case n:                                                                                       \
         if (n <= (vectors == 2 ? TILE_ROWS_2 : TILE_ROWS_1))                                      \
-            TILE(loop)(n, vectors, depthwise, s, a, b, bias, c, start, lanes);                    \
+            TILE(loop)(n, vectors, depthwise, s, a, b, bias, c, flags, lanes);                    \
         break;
     switch (rows) {
         TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6) TILE_CASE(7)
@@ -83,7 +89,7 @@ ALWAYS_INLINE void TILE(dispatch)(int rows, const int vectors, const int depthwi
 /* Any number of rows, in tiles of even height (26 rows are 13 + 13, not 14 + 12), and 1 to
  * 2 * LANES columns. b holds a multiple of LANES columns at each step, and so does bias. */
 LOCAL void TILE(rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL *a,
-                       const REAL *b, const REAL *bias, REAL *c, int start)
+                       const REAL *b, const REAL *bias, REAL *c, int flags)
 {
     const int vectors = lanes > LANES ? 2 : 1;
     const ptrdiff_t most = vectors == 2 ? TILE_ROWS_2 : TILE_ROWS_1;
@@ -93,21 +99,21 @@ LOCAL void TILE(rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL
         const REAL *from = a + first * s->a_row;
         REAL *to = c + first * s->c_row;
         if (vectors == 2)
-            TILE(dispatch)((int)rows, 2, 0, s, from, b, bias, to, start, lanes);
+            TILE(dispatch)((int)rows, 2, 0, s, from, b, bias, to, flags, lanes);
         else
-            TILE(dispatch)((int)rows, 1, 0, s, from, b, bias, to, start, lanes);
+            TILE(dispatch)((int)rows, 1, 0, s, from, b, bias, to, flags, lanes);
     }
 }
 
 /* The same for the depthwise form: one vector of 1 to LANES channels. */
 LOCAL void TILE(depthwise_rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL *a,
-                                 const REAL *b, const REAL *bias, REAL *c, int start)
+                                 const REAL *b, const REAL *bias, REAL *c, int flags)
 {
     const ptrdiff_t tiles = (n_rows + TILE_ROWS_1 - 1) / TILE_ROWS_1;
     for (ptrdiff_t t = 0; t < tiles; t++) {
         const ptrdiff_t first = n_rows * t / tiles, rows = n_rows * (t + 1) / tiles - first;
         TILE(dispatch)((int)rows, 1, 1, s, a + first * s->a_row, b, bias,
-                       c + first * s->c_row, start, lanes);
+                       c + first * s->c_row, flags, lanes);
     }
 }
 

@@ -16,6 +16,9 @@ from libc.stdlib cimport free
 
 from .buffers cimport allocate, whole_lines
 from .tile cimport F32_LANES, TILE_FROM_ZERO, TILE_ROWS_2, tile_rows, tile_sum
+#: Outputs of a tile, each way.
+TILE = WINOGRAD_TILE
+
 cdef enum:
     # Bytes of values and products of one block.
     BLOCK_BYTES = 614400

@@ -1,5 +1,6 @@
 """Modules made of modules."""
 
+from .chain import steps_of
 from .module import Module
 
 
@@ -32,23 +33,26 @@ class Sequential(Module):
                 raise ValueError(f"{module!r} stands in the network twice: a layer remembers only "
                                  "its last input, so make one for each place")
             seen.add(id(module))
+        # What forward and backward work through: layers, and chains of layers.
+        self._steps = steps_of(layers)
         # The layers before the first that learns need no gradient, unless the caller wants that of
         # the input.
-        self._first = next((i for i, layer in enumerate(layers) if any(layer.parameters())), 0)
+        learns = next((i for i, layer in enumerate(layers) if any(layer.parameters())), 0)
+        self._first = max((n for n, (i, _) in enumerate(self._steps) if i <= learns), default=0)
 
     def forward(self, x):
-        for i, layer in enumerate(self.layers):
+        for i, step in self._steps:
             try:
-                x = layer.forward(x)
+                x = step.forward(x)
             except (ValueError, TypeError) as error:
-                error.add_note(f"in layer {i}, {layer!r}")
+                error.add_note(f"in layer {i}, {self.layers[i]!r}")
                 raise
         return x
 
     def backward(self, dy, input_gradient=True, accumulate=False):
         stop = 0 if input_gradient else self._first
-        for i in range(len(self.layers) - 1, stop - 1, -1):
-            dy = self.layers[i].backward(dy, input_gradient or i > stop, accumulate)
+        for i in range(len(self._steps) - 1, stop - 1, -1):
+            dy = self._steps[i][1].backward(dy, input_gradient or i > stop, accumulate)
         return dy
 
     def named_children(self):

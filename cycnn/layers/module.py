@@ -35,6 +35,13 @@ class Parameter:
         return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
 
 
+class Deferred:
+    """A memory that is made when it is asked for: `make()` lets the layer remember it."""
+
+    def __init__(self, make):
+        self.make = make
+
+
 class Module:
     """A layer or a network: `forward` and, next to it, its `backward`.
 
@@ -117,6 +124,8 @@ class Module:
                 raise RuntimeError(f"{type(self).__name__} is in evaluation mode, which remembers "
                                    "nothing for backward: call train() before forward")
             raise RuntimeError(f"{type(self).__name__}.backward needs a forward before it")
+        if type(self._memory) is Deferred:
+            self._memory.make()
         return self._memory
 
     # --- what is inside ---------------------------------------------------------------------
