@@ -40,12 +40,17 @@ class ConvChain:
     def __init__(self, conv, relu, pool):
         self.conv, self.relu, self.pool = conv, relu, pool
         self.winners = None
+        # Whether the last forward went layer by layer, because the pool has been changed since.
+        self.apart = False
         # Whether the next chain's input gradient does the backward pass of this one's ReLU, and
         # this one's that of the ReLU before it.
         self.gradient_is_masked = self.input_is_relu = False
 
     def forward(self, x):
         conv, relu, pool = self.conv, self.relu, self.pool
+        self.apart = pool is not None and not _is_square(pool)
+        if self.apart:
+            return self.layer_by_layer(x)
         x = channels_last(x, conv.weight.data.dtype)
         y, self.winners = conv2d_chain(
             x, conv.weight.data, conv.bias.data if conv.bias else None,
@@ -61,16 +66,25 @@ class ConvChain:
             relu.remember(y)
         return y
 
+    def layers(self):
+        return [layer for layer in (self.conv, self.relu, self.pool) if layer is not None]
+
+    def layer_by_layer(self, x):
+        for layer in self.layers():
+            x = layer.forward(x)
+        return x
+
     def replay(self):
-        """Compute layer by layer, so that each remembers what its own `backward` needs."""
-        y = self.conv.recall()
-        for layer in (self.conv, self.relu, self.pool):
-            if layer is not None:
-                y = layer.forward(y)
+        """Let each layer remember what its own `backward` needs."""
+        self.layer_by_layer(self.conv.recall())
 
     def backward(self, dy, input_gradient=True, accumulate=False):
         conv = self.conv
         x = conv.recall()
+        if self.apart:
+            for layer in reversed(self.layers()):
+                dy = layer.backward(dy, input_gradient or layer is not conv, accumulate)
+            return relu_backward(dy, x) if self.input_is_relu and input_gradient else dy
         if self.relu and not self.pool and not self.gradient_is_masked:
             dy = relu_backward(dy, self.relu.recall())
         dx, dweight, dbias = conv2d_chain_backward(

@@ -1,0 +1,153 @@
+"""Sequential computes convolution, ReLU and pool in one go: with the numbers of each layer alone."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import cycnn as cn
+from helpers import normal
+
+pytestmark = pytest.mark.usefixtures("threads")
+
+
+def conv(*args, **options):
+    return cn.Conv2d(*args, **options, rng=np.random.default_rng(3))
+
+
+# Winograd's kernels and direct ones, with and without each of the layers behind.
+NETS = {
+    "direct": lambda: [conv(3, 8, 3), cn.ReLU(), cn.MaxPool2d(2), conv(8, 9, 5, stride=2)],
+    "Winograd": lambda: [conv(3, 16, 3), cn.ReLU(), conv(16, 33, 3, padding=1), cn.ReLU(),
+                         cn.MaxPool2d(2), conv(33, 16, 5, padding="same"), cn.ReLU()],
+    "no ReLU": lambda: [conv(3, 20, 3), cn.MaxPool2d(2), conv(20, 20, 3), cn.MaxPool2d(2)],
+    "ReLU after the pool": lambda: [conv(3, 16, 3), cn.MaxPool2d(2), cn.ReLU(),
+                                    conv(16, 16, 3, bias=False), cn.ReLU()],
+    "two convolutions": lambda: [conv(3, 16, 3), conv(16, 16, 3), cn.ReLU(), cn.ReLU(),
+                                 conv(16, 6, 1)],
+    "strided after a ReLU": lambda: [conv(3, 20, 3), cn.ReLU(),
+                                     conv(20, 18, 3, stride=(2, 3), padding=1), cn.ReLU(),
+                                     conv(18, 18, 3, groups=3, padding=2)],
+    "depthwise after a ReLU": lambda: [conv(3, 20, 3), cn.ReLU(), conv(20, 20, 3, groups=20),
+                                       cn.ReLU(), cn.MaxPool2d(2)],
+    "another pool": lambda: [conv(3, 16, 3), cn.ReLU(), cn.MaxPool2d(3, 2, 1), conv(16, 16, 3),
+                             cn.ReLU(), cn.AvgPool2d(2)],
+    "another activation": lambda: [conv(3, 16, 3), cn.LeakyReLU(), conv(16, 16, 3), cn.Tanh()],
+    "a network inside": lambda: [conv(3, 16, 3), cn.ReLU(),
+                                 cn.Sequential(conv(16, 16, 3), cn.ReLU(), cn.MaxPool2d(2))],
+}
+each_net = pytest.mark.parametrize("net", NETS)
+
+
+def alone(layers, x):
+    for layer in layers:
+        x = layer.forward(x)
+    return x
+
+
+def gradients(model):
+    return [parameter.grad for parameter in model.parameters()]
+
+
+def assert_equal(actual, expected):
+    for one, other in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@each_net
+@pytest.mark.parametrize("size", [(23, 22), (21, 25)], ids=str)
+@pytest.mark.parametrize("accumulate", [False, True], ids=["write", "accumulate"])
+def test_same_numbers_as_layer_by_layer(net, size, accumulate, rng):
+    model = cn.Sequential(*NETS[net]())
+    layers = copy.deepcopy(model.layers)
+    x = normal(rng, np.float32, 3, 3, *size)
+    for _ in range(2):
+        expected = alone(layers, x)
+        y = model.forward(x)
+        np.testing.assert_array_equal(y, expected)
+        dy = normal(rng, np.float32, *y.shape)
+        dx = model.backward(dy, accumulate=accumulate)
+        for layer in reversed(layers):
+            dy = layer.backward(dy, accumulate=accumulate)
+        np.testing.assert_array_equal(dx, dy)
+        assert_equal(gradients(model), gradients(cn.Sequential(*layers)))
+
+
+@each_net
+def test_each_layer_still_has_its_own_backward(net, rng):
+    model = cn.Sequential(*NETS[net]())
+    layers = copy.deepcopy(model.layers)
+    x = normal(rng, np.float32, 3, 3, 23, 22)
+    alone(layers, x)
+    y = model.forward(x)
+    dy = normal(rng, np.float32, *y.shape)
+    for layer, other in zip(reversed(model.layers), reversed(layers)):
+        dx = layer.backward(dy)
+        np.testing.assert_array_equal(dx, other.backward(dy))
+        dy = dx
+    assert_equal(gradients(model), gradients(cn.Sequential(*layers)))
+
+
+@each_net
+def test_evaluation_remembers_nothing(net, rng):
+    model = cn.Sequential(*NETS[net]())
+    x = normal(rng, np.float32, 2, 3, 23, 22)
+    trained = model.forward(x)
+    model.eval()
+    np.testing.assert_array_equal(model.forward(x), trained)
+    assert all(module._memory is None for module in model.modules())
+    for module in (model, *model.layers):
+        with pytest.raises(RuntimeError, match="evaluation mode"):
+            module.backward(trained)
+
+
+def test_no_input_gradient_where_nobody_asks(rng):
+    model = cn.Sequential(cn.ReLU(), conv(3, 16, 3), cn.ReLU(), cn.MaxPool2d(2))
+    y = model.forward(normal(rng, np.float32, 2, 3, 9, 9))
+    assert model.backward(np.ones_like(y), input_gradient=False) is None
+    assert model[1].weight.grad is not None
+
+
+def test_a_class_of_ones_own_is_called(rng):
+    class Doubled(cn.ReLU):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    x = normal(rng, np.float32, 2, 3, 9, 9)
+    plain, own = cn.Sequential(conv(3, 16, 3), cn.ReLU()), cn.Sequential(conv(3, 16, 3), Doubled())
+    np.testing.assert_array_equal(own.forward(x), 2 * plain.forward(x))
+
+
+def test_a_pool_changed_later_is_obeyed(rng):
+    model = cn.Sequential(conv(3, 16, 3), cn.ReLU(), cn.MaxPool2d(2))
+    x = normal(rng, np.float32, 2, 3, 9, 9)
+    model.forward(x)
+    model[2].kernel_size = model[2].stride = (3, 3)
+    y = model.forward(x)
+    assert y.shape == (2, 16, 2, 2)
+    np.testing.assert_array_equal(y, alone(model.layers, x))
+    assert model.backward(np.ones_like(y)).shape == x.shape
+
+
+def test_errors_name_the_layer(rng):
+    model = cn.Sequential(conv(3, 16, 3), cn.ReLU(), conv(17, 4, 3), cn.ReLU())
+    with pytest.raises(ValueError, match="17 input channels") as error:
+        model.forward(normal(rng, np.float32, 2, 3, 9, 9))
+    assert "in layer 2, Conv2d(17, 4" in error.value.__notes__[0]
+    model = cn.Sequential(conv(3, 16, 3), cn.ReLU(), cn.MaxPool2d(2))
+    with pytest.raises(ValueError, match="kernel_size"):
+        model.forward(normal(rng, np.float32, 2, 3, 3, 3))
+    y = model.forward(normal(rng, np.float32, 2, 3, 9, 9))
+    with pytest.raises(ValueError, match="dy must have shape"):
+        model.backward(y[:, :8])
+
+
+def test_dead_windows_get_no_gradient():
+    layer = conv(1, 1, 1)
+    layer.weight.data[...], layer.bias.data[...] = 1, 0
+    model = cn.Sequential(layer, cn.ReLU(), cn.MaxPool2d(2))
+    x = np.array([[[[-1, -2, 0, 0], [-3, -4, 0, 0], [1, 1, -5, 2], [1, 0, 3, 3]]]], np.float32)
+    np.testing.assert_array_equal(model.forward(x), [[[[0, 0], [1, 3]]]])
+    dx = model.backward(np.array([[[[10, 20], [30, 40]]]], np.float32))
+    np.testing.assert_array_equal(
+        dx, [[[[0, 0, 0, 0], [0, 0, 0, 0], [30, 0, 0, 0], [0, 0, 40, 0]]]])

@@ -1,0 +1,168 @@
+"""Winograd's algorithm: as exact as promised, chosen where promised, and never a wrong pixel."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import cycnn
+import reference
+from calls import assert_identical
+from cycnn.functional import conv2d, conv2d_backward
+from helpers import channels_last, normal
+from strategies import seeds
+
+# What docs/accuracy.md promises: the largest error, in units of the largest number of the result.
+# Where a result is so small that its numbers cancel, the scale is that of a sum of so many terms.
+BOUND = 2e-5
+
+channels = st.sampled_from([1, 3, 8, 15, 16, 17, 31, 32, 33, 48, 129])
+
+
+def assert_accurate(actual, expected, terms, name=""):
+    assert actual.shape == expected.shape and actual.dtype == np.float32
+    if expected.size:
+        scale = max(np.abs(expected).max(), np.sqrt(max(terms, 1)))
+        error = np.abs(actual - expected).max() / scale
+        assert error < BOUND, f"{name}: {error:.1e}"
+
+
+def check(x, weight, bias, dy, padding):
+    """All passes against the naive loops in float64."""
+    exact = [None if a is None else a.astype(np.float64) for a in (x, weight, bias, dy)]
+    y = conv2d(x, weight, bias, padding=padding, algorithm="winograd")
+    assert_accurate(y, reference.conv2d(*exact[:3], padding=padding), weight[0].size, "y")
+    for name, terms, actual, expected in zip(
+            ("dx", "dweight", "dbias"), (weight[:, 0].size, dy[:, 0].size, dy[:, 0].size),
+            conv2d_backward(dy, x, weight, bias is not None, padding=padding,
+                            algorithm="winograd"),
+            reference.conv2d_backward(exact[3], exact[0], exact[1], bias is not None,
+                                      padding=padding)):
+        if expected is None:
+            assert actual is None
+        else:
+            assert_accurate(actual, expected, terms, name)
+
+
+@given(kernel=st.sampled_from([3, 5]), n=st.integers(0, 3), c=channels, k=channels,
+       height=st.integers(1, 14), width=st.integers(1, 14),
+       padding=st.tuples(st.integers(0, 6), st.integers(0, 6)) | st.just("same"),
+       bias=st.booleans(), last=st.booleans(), seed=seeds)
+def test_any_shape(threads, kernel, n, c, k, height, width, padding, bias, last, seed):
+    rng = np.random.default_rng(seed)
+    if padding != "same":
+        height = max(height, kernel - 2 * padding[0])
+        width = max(width, kernel - 2 * padding[1])
+    x, weight = normal(rng, np.float32, n, c, height, width), normal(rng, np.float32, k, c, kernel,
+                                                                     kernel)
+    pads = (kernel // 2, kernel // 2) if padding == "same" else padding
+    dy = normal(rng, np.float32, n, k, height + 2 * pads[0] - kernel + 1,
+                width + 2 * pads[1] - kernel + 1)
+    check(channels_last(x) if last else x, weight, normal(rng, np.float32, k) if bias else None, dy,
+          padding)
+
+
+# Several blocks of tiles, several chunks, several tasks of channels.
+@pytest.mark.parametrize("shape", [
+    (40, 16, 30, 30, 32, 3), (3, 64, 33, 33, 64, 3), (6, 16, 40, 40, 17, 5), (2, 150, 9, 9, 200, 3),
+    (20, 8, 20, 20, 8, 5)], ids=str)
+def test_large(shape, threads, rng):
+    n, c, height, width, k, kernel = shape
+    x, weight = normal(rng, np.float32, n, c, height, width), normal(rng, np.float32, k, c, kernel,
+                                                                     kernel)
+    check(x, weight, normal(rng, np.float32, k), normal(rng, np.float32, n, k, height, width),
+          kernel // 2)
+
+
+@given(kernel=st.sampled_from([3, 5]), n=st.integers(1, 9), c=channels, k=channels,
+       size=st.integers(5, 30), seed=seeds)
+def test_same_bits_for_every_number_of_threads(every_kernel_in_parallel, kernel, n, c, k, size,
+                                               seed):
+    rng = np.random.default_rng(seed)
+    x, weight = normal(rng, np.float32, n, c, size, size), normal(rng, np.float32, k, c, kernel,
+                                                                  kernel)
+    dy = normal(rng, np.float32, n, k, size, size)
+    results = []
+    for number in (1, 2, 5):
+        every_kernel_in_parallel(number)
+        results.append((conv2d(x, weight, padding=kernel // 2, algorithm="winograd"),
+                        *conv2d_backward(dy, x, weight, True, padding=kernel // 2,
+                                         algorithm="winograd")))
+    for result in results[1:]:
+        assert_identical(result, results[0])
+
+
+def test_an_image_alone_is_what_it_is_in_a_batch(rng):
+    x, weight = normal(rng, np.float32, 7, 20, 19, 19), normal(rng, np.float32, 20, 20, 3, 3)
+    together = conv2d(x, weight, algorithm="winograd")
+    for i in range(len(x)):
+        np.testing.assert_array_equal(conv2d(x[i:i + 1], weight, algorithm="winograd")[0],
+                                      together[i])
+
+
+def test_a_nan_stays_near(rng):
+    """It reaches the tiles whose inputs it is one of, no further, and no other image."""
+    x, weight = normal(rng, np.float32, 3, 16, 40, 40), normal(rng, np.float32, 16, 16, 3, 3)
+    x[1, 5, 20, 20] = np.nan
+    y = conv2d(x, weight, padding=1, algorithm="winograd")
+    bad = np.isnan(y).any(axis=1)
+    assert bad[1, 19:22, 19:22].all() and not bad[[0, 2]].any()
+    rows, columns = np.nonzero(bad[1])
+    assert np.ptp(rows) < 12 and np.ptp(columns) < 12
+
+
+def test_what_is_chosen(rng):
+    x, weight = normal(rng, np.float32, 2, 32, 24, 24), normal(rng, np.float32, 32, 32, 3, 3)
+    direct, winograd = (conv2d(x, weight, algorithm=name) for name in ("direct", "winograd"))
+    assert (direct != winograd).any()
+    np.testing.assert_array_equal(conv2d(x, weight), winograd)
+    with cycnn.convolution_algorithm("direct"):
+        np.testing.assert_array_equal(conv2d(x, weight), direct)
+        np.testing.assert_array_equal(conv2d(x, weight, algorithm="winograd"), winograd)
+        with cycnn.convolution_algorithm("auto"):
+            np.testing.assert_array_equal(conv2d(x, weight), winograd)
+        np.testing.assert_array_equal(conv2d(x, weight), direct)
+    np.testing.assert_array_equal(conv2d(x, weight), winograd)
+    # Where it is not possible, the program's choice is a wish and the call's own an error.
+    with cycnn.convolution_algorithm("winograd"):
+        conv2d(x, weight, stride=2)
+        conv2d(x.astype(np.float64), weight.astype(np.float64))
+    for options in ({"stride": 2}, {"dilation": 2}, {"groups": 2}):
+        with pytest.raises(ValueError, match="algorithm"):
+            conv2d(x, weight[:, :32 // options.get("groups", 1)], **options, algorithm="winograd")
+    with pytest.raises(ValueError, match="algorithm"):
+        conv2d(x.astype(np.float64), weight.astype(np.float64), algorithm="winograd")
+    with pytest.raises(ValueError, match="algorithm.*'fft'"):
+        conv2d(x, weight, algorithm="fft")
+    with pytest.raises(ValueError, match="algorithm.*None"):
+        cycnn.convolution_algorithm(None)
+
+
+def test_without_weight_gradient(rng):
+    x, weight = normal(rng, np.float32, 2, 16, 9, 9), normal(rng, np.float32, 16, 16, 3, 3)
+    dy = normal(rng, np.float32, 2, 16, 7, 7)
+    for algorithm in ("direct", "winograd"):
+        everything = conv2d_backward(dy, x, weight, True, algorithm=algorithm)
+        dx, *rest = conv2d_backward(dy, x, weight, True, weight_gradient=False,
+                                    algorithm=algorithm)
+        assert rest == [None, None]
+        np.testing.assert_array_equal(dx, everything[0])
+
+
+def test_both_algorithms_train_to_the_same_accuracy():
+    train, held_out = cycnn.data.load("digits")
+    accuracies = {}
+    for algorithm in ("direct", "winograd"):
+        with cycnn.convolution_algorithm(algorithm):
+            rng = np.random.default_rng(0)
+            model = cycnn.Sequential(
+                cycnn.Conv2d(1, 16, 3, padding=1, rng=rng), cycnn.ReLU(),
+                cycnn.Conv2d(16, 32, 5, padding=2, rng=rng), cycnn.ReLU(), cycnn.MaxPool2d(2),
+                cycnn.Conv2d(32, 32, 3, padding=1, rng=rng), cycnn.ReLU(),
+                cycnn.Flatten(), cycnn.Linear(512, 10, rng=rng))
+            trainer = cycnn.Trainer(model, cycnn.SGD(model.parameters(), lr=0.05, momentum=0.9),
+                                    cycnn.CrossEntropyLoss(), seed=0)
+            trainer.fit(train, epochs=4, batch_size=32, progress=False)
+            accuracies[algorithm] = trainer.evaluate(held_out)["accuracy"]
+    assert min(accuracies.values()) > 0.95, accuracies
+    assert abs(accuracies["direct"] - accuracies["winograd"]) < 0.02, accuracies
