@@ -27,8 +27,10 @@
 /* Makes the compiler forget that these pointers are a fixed distance apart. */
 #if defined(_MSC_VER) && !defined(__clang__)
   #define KEEP_APART(p, q, r) (void)0
+  #define PREFETCH(p) (void)0
   #define PREFETCH_TO_WRITE(p) (void)0
 #else
+  #define PREFETCH(p) __builtin_prefetch(p)
   #define PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1)
   #define KEEP_APART(p, q, r) __asm__("" : "+r"(p), "+r"(q), "+r"(r))
 #endif

@@ -125,6 +125,9 @@ ALWAYS_INLINE void input_of(const int n, const float *d, ptrdiff_t row, ptrdiff_
 {
     for (; vectors > 0; vectors--, d += F32_LANES, v += F32_LANES) {
         f32v half[8][8], line[8];
+        /* What the next tile to the right reads besides. */
+        UNROLL for (int i = 0; i < n; i++)
+            UNROLL for (int j = 0; j < WINOGRAD_TILE; j++) PREFETCH(d + i * row + (n + j) * pixel);
         UNROLL for (int j = 0; j < n; j++) {
             UNROLL for (int i = 0; i < n; i++) line[i] = F(_load)(d + i * row + j * pixel);
             points_of_input(n, line, 1, &half[0][j], 8);
@@ -177,6 +180,9 @@ LOCAL void winograd_input(int n, const float *d, ptrdiff_t row, ptrdiff_t pixel,
 LOCAL void winograd_gradient(int n, const float *dy, ptrdiff_t row, ptrdiff_t pixel, float *t,
                              ptrdiff_t point, float *sum)
 {
+    for (int i = 0; i < WINOGRAD_TILE; i++)
+        UNROLL for (int j = 0; j < WINOGRAD_TILE; j++)
+            PREFETCH(dy + i * row + (WINOGRAD_TILE + j) * pixel);
     if (sum) {
         f32v all = F(_load)(sum);
         for (int i = 0; i < WINOGRAD_TILE; i++)
@@ -275,6 +281,10 @@ ALWAYS_INLINE void output_of(const int n, const float *t, ptrdiff_t point, const
     for (int first = 0; first < channels; first += F32_LANES) {
         const int lanes = channels - first < F32_LANES ? channels - first : F32_LANES;
         f32v outputs[16];
+        if (!end->pool)
+            UNROLL for (int i = 0; i < 4; i++)
+                UNROLL for (int j = 0; j < 4; j++)
+                    PREFETCH_TO_WRITE(y + i * end->row + (4 + j) * end->pixel + first);
         of_points(n, 4, 0, t + first, point, outputs);
         if (bias) {
             const f32v b = F(_load)(bias + first);

@@ -24,11 +24,11 @@ cdef extern from "winograd.h":
                                   Py_ssize_t tap) noexcept nogil
 
 
-cdef inline Py_ssize_t point_stride(Py_ssize_t n) noexcept nogil:
-    """Numbers from one point to the next, where each has n: an odd number of cache lines.
+cdef inline Py_ssize_t tile_stride(Py_ssize_t n) noexcept nogil:
+    """Numbers from one tile's n values to the next one's: an odd number of cache lines.
 
-    The values of a vector are stored one after another; a power of two apart, they would all
-    fall into the same few places of the first-level cache.
+    The register tile reads the same place of many tiles; a power of two apart, they would all fall
+    into the same few places of the first-level cache.
     """
     cdef Py_ssize_t line = 16
     return ((n + line - 1) // line | 1) * line

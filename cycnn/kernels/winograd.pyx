@@ -126,8 +126,9 @@ cdef int sweep(Winograd *w, const float *src, const float *weight, const float *
     cdef size_t bias_size = whole_lines(w.padded_dst * sizeof(float))
     cdef size_t patch_size = whole_lines(w.points * w.padded_src * sizeof(float))
     cdef size_t values_size = whole_lines(
-        w.points * point_stride(most * w.padded_src) * sizeof(float))
-    cdef size_t products_size = whole_lines(w.points * point_stride(most * width) * sizeof(float))
+        most * tile_stride(w.points * w.padded_src) * sizeof(float))
+    cdef size_t products_size = whole_lines(
+        most * tile_stride(w.points * width) * sizeof(float))
     cdef size_t thread_size = patch_size + values_size + products_size
     cdef void *block
     cdef char *memory = allocate(weight_size + bias_size + thread_size * threads, &block)
@@ -183,29 +184,29 @@ cdef void sweep_block(const Winograd *w, const float *src, const float *points, 
                       float *products) noexcept nogil:
     """The tiles begin <= tile < end of the batch."""
     cdef Py_ssize_t first, width, p, t, no_offset = 0, n = end - begin
-    cdef Py_ssize_t value_point = point_stride(n * w.padded_src), product_point
+    cdef Py_ssize_t value_tile = tile_stride(w.points * w.padded_src), product_tile
     cdef tile_sum sum
     for t in range(n):
-        tile_values(w, src, begin + t, patch, values + t * w.padded_src, value_point)
-    sum.a_row, sum.a_step = w.padded_src, 1
+        tile_values(w, src, begin + t, patch, values + t * value_tile)
+    sum.a_row, sum.a_step = value_tile, 1
     sum.n_runs, sum.run_length, sum.runs = 1, w.src_channels, &no_offset
     first = 0
     while first < w.dst_channels:
         width = min(<Py_ssize_t>2 * F32_LANES, w.padded_dst - first)
-        product_point = point_stride(n * width)
-        sum.b_step = sum.c_row = width
+        product_tile = tile_stride(w.points * width)
+        sum.b_step, sum.c_row = width, product_tile
         for p in range(w.points):
-            tile_rows(&sum, n, <int>width, values + p * value_point,
+            tile_rows(&sum, n, <int>width, values + p * w.padded_src,
                       points + (w.points * first + p * width) * w.src_channels, <const float *>NULL,
-                      products + p * product_point, TILE_FROM_ZERO, False)
+                      products + p * width, TILE_FROM_ZERO, False)
         for t in range(n):
-            tile_outputs(w, products + t * width, product_point, bias + first if bias else NULL,
+            tile_outputs(w, products + t * product_tile, width, bias + first if bias else NULL,
                          dst, winners, positive, begin + t, first)
         first += 2 * F32_LANES
 
 
 cdef inline void tile_values(const Winograd *w, const float *src, Py_ssize_t tile, float *patch,
-                             float *values, Py_ssize_t point) noexcept nogil:
+                             float *values) noexcept nogil:
     """The values of one tile's inputs."""
     cdef Py_ssize_t line, pixel
     cdef const float *inputs = patch_of(
@@ -214,7 +215,8 @@ cdef inline void tile_values(const Winograd *w, const float *src, Py_ssize_t til
         tile // w.horizontal % w.vertical * WINOGRAD_TILE - w.top,
         tile % w.horizontal * WINOGRAD_TILE - w.left, w.side, w.src_channels, w.padded_src, patch,
         &line, &pixel)
-    winograd_input(<int>w.side, inputs, line, pixel, values, point, w.padded_src // F32_LANES)
+    winograd_input(<int>w.side, inputs, line, pixel, values, w.padded_src,
+                   w.padded_src // F32_LANES)
 
 
 cdef inline void tile_outputs(const Winograd *w, const float *products, Py_ssize_t point,

@@ -1,7 +1,7 @@
 """The weight and bias gradients of a convolution by Winograd's algorithm: see `winograd.h`.
 
-    x  -> values[point, tile, input channel]            winograd_input
-    dy -> gradients[point, tile, output channel]        winograd_gradient
+    x  -> values[tile, point, input channel]            winograd_input
+    dy -> gradients[tile, point, output channel]        winograd_gradient
        -> sums[point, input channel, output channel]    the register tile, summing over tiles
        -> dweight                                       winograd_weight_gradient
 
@@ -15,7 +15,7 @@ from libc.stdlib cimport free
 
 from .buffers cimport allocate, whole_lines
 from .tile cimport F32_LANES, TILE_FROM_C, TILE_FROM_ZERO, tile_rows, tile_sum
-from .winograd cimport (WINOGRAD_TILE, patch_of, point_stride, winograd_gradient, winograd_input,
+from .winograd cimport (WINOGRAD_TILE, patch_of, tile_stride, winograd_gradient, winograd_input,
                         winograd_weight_gradient)
 
 cdef enum:
@@ -89,9 +89,9 @@ cdef int run(Gradient *g, const float *x, const float *dy, float *dweight, float
     cdef size_t sums_size = whole_lines(chunks * g.size * sizeof(float))
     cdef size_t patch_size = whole_lines(g.points * max(padded_in, width) * sizeof(float))
     cdef size_t values_size = whole_lines(
-        g.points * point_stride(g.most * padded_in) * sizeof(float))
+        g.most * tile_stride(g.points * padded_in) * sizeof(float))
     cdef size_t gradients_size = whole_lines(
-        g.points * point_stride(g.most * width) * sizeof(float))
+        g.most * tile_stride(g.points * width) * sizeof(float))
     cdef size_t thread_size = patch_size + values_size + gradients_size
     cdef void *block
     cdef char *memory = allocate(sums_size + thread_size * threads, &block)
@@ -131,14 +131,15 @@ cdef void sum_chunk(const Gradient *g, const float *x, const float *dy, float *s
     """
     cdef Py_ssize_t first_in = task_in * TASK_IN, k, width, n, p, t, tile, no_offset = 0
     cdef Py_ssize_t count = min(<Py_ssize_t>TASK_IN, g.in_channels - first_in)
-    cdef Py_ssize_t padded = whole_vectors(count), value_point, gradient_point
+    cdef Py_ssize_t padded = whole_vectors(count), gradient_tile
+    cdef Py_ssize_t value_tile = tile_stride(g.points * padded)
     cdef Py_ssize_t blocks = (g.padded_out + 2 * F32_LANES - 1) // (2 * F32_LANES)
     cdef Py_ssize_t first_out = blocks * task_out // g.tasks_out * 2 * F32_LANES
     cdef Py_ssize_t end_out = min(
         g.padded_out, blocks * (task_out + 1) // g.tasks_out * 2 * F32_LANES)
     cdef float *bias_sums = NULL
     cdef tile_sum sum
-    sum.a_row, sum.a_step = 1, padded
+    sum.a_row, sum.a_step = 1, value_tile
     sum.n_runs, sum.runs = 1, &no_offset
     if bias and first_in == 0:
         bias_sums = sums + g.size - g.padded_out
@@ -147,22 +148,21 @@ cdef void sum_chunk(const Gradient *g, const float *x, const float *dy, float *s
     tile = begin
     while tile < end:
         n = min(g.most, end - tile)
-        value_point = point_stride(n * padded)
         for t in range(n):
-            tile_values(g, x, tile + t, first_in, count, padded, patch, values + t * padded,
-                        value_point)
+            tile_values(g, x, tile + t, first_in, count, padded, patch,
+                        values + t * value_tile)
         sum.run_length = n
         k = first_out
         while k < end_out:
             width = min(<Py_ssize_t>2 * F32_LANES, g.padded_out - k)
-            gradient_point = point_stride(n * width)
+            gradient_tile = tile_stride(g.points * width)
             for t in range(n):
-                tile_gradients(g, dy, tile + t, k, width, patch, gradients + t * width,
-                               gradient_point, bias_sums + k if bias_sums else NULL)
-            sum.b_step = sum.c_row = width
+                tile_gradients(g, dy, tile + t, k, width, patch, gradients + t * gradient_tile,
+                               bias_sums + k if bias_sums else NULL)
+            sum.b_step, sum.c_row = gradient_tile, width
             for p in range(g.points):
-                tile_rows(&sum, count, <int>width, values + p * value_point,
-                          gradients + p * gradient_point, <const float *>NULL,
+                tile_rows(&sum, count, <int>width, values + p * padded,
+                          gradients + p * width, <const float *>NULL,
                           sums + (g.points * k + p * width) * g.in_channels + first_in * width,
                           TILE_FROM_ZERO if tile == begin else TILE_FROM_C, False)
             k += width
@@ -171,7 +171,7 @@ cdef void sum_chunk(const Gradient *g, const float *x, const float *dy, float *s
 
 cdef inline void tile_values(const Gradient *g, const float *x, Py_ssize_t tile,
                              Py_ssize_t first, Py_ssize_t count, Py_ssize_t padded, float *patch,
-                             float *values, Py_ssize_t point) noexcept nogil:
+                             float *values) noexcept nogil:
     """The values of one tile's inputs, `count` channels from `first` on."""
     cdef Py_ssize_t line, pixel
     cdef const float *inputs = patch_of(
@@ -179,13 +179,12 @@ cdef inline void tile_values(const Gradient *g, const float *x, Py_ssize_t tile,
         g.height, g.width, g.in_channels,
         tile // g.horizontal % g.vertical * WINOGRAD_TILE - g.top,
         tile % g.horizontal * WINOGRAD_TILE - g.left, g.side, count, padded, patch, &line, &pixel)
-    winograd_input(<int>g.side, inputs, line, pixel, values, point, padded // F32_LANES)
+    winograd_input(<int>g.side, inputs, line, pixel, values, padded, padded // F32_LANES)
 
 
 cdef inline void tile_gradients(const Gradient *g, const float *dy, Py_ssize_t tile,
                                 Py_ssize_t first, Py_ssize_t width, float *patch,
-                                float *gradients, Py_ssize_t point,
-                                float *bias_sums) noexcept nogil:
+                                float *gradients, float *bias_sums) noexcept nogil:
     """The values of one tile's gradients, `width` channels (in whole vectors) from `first` on."""
     cdef Py_ssize_t line, pixel, v
     cdef const float *outputs = patch_of(
@@ -196,7 +195,7 @@ cdef inline void tile_gradients(const Gradient *g, const float *dy, Py_ssize_t t
         WINOGRAD_TILE, min(width, g.out_channels - first), width, patch, &line, &pixel)
     for v in range(width // F32_LANES):
         winograd_gradient(<int>g.side, outputs + v * F32_LANES, line, pixel,
-                          gradients + v * F32_LANES, point,
+                          gradients + v * F32_LANES, width,
                           bias_sums + v * F32_LANES if bias_sums else NULL)
 
 
