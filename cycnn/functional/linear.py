@@ -8,8 +8,7 @@ from . import _check
 from ._memory import empty
 
 _FORWARD = _check.by_dtype(kernel.forward)
-_INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
-_WEIGHT_GRADIENT = _check.by_dtype(kernel.weight_gradient)
+_BACKWARD = _check.by_dtype(kernel.backward)
 
 
 def linear(x, weight, bias=None):
@@ -72,16 +71,13 @@ def linear_backward(dy, x, weight, bias=False, input_gradient=True):
     x, weight = _matrices(x, weight)
     dy = np.ascontiguousarray(_check.floats(dy, "dy", 2, x.dtype))
     _check.shape(dy, (len(x), len(weight)), "dy", "that of linear's result")
-    threads = threads_for(dy.size * x.shape[1])
     # Without images, every sum is empty.
     new = empty if dy.size else np.zeros
     dweight = new(weight.shape, x.dtype)
     dbias = new((len(weight),), x.dtype) if bias else None
     dx = new(x.shape, x.dtype) if input_gradient else None
     if dy.size:
-        _WEIGHT_GRADIENT[x.dtype](dy, x, dweight, dbias, threads)
-        if input_gradient:
-            _INPUT_GRADIENT[x.dtype](dy, weight, dx, threads)
+        _BACKWARD[x.dtype](dy, x, weight, dweight, dbias, dx, threads_for(dy.size * x.shape[1]))
     return dx, dweight, dbias
 
 

@@ -1,8 +1,8 @@
 /* One vector type for every instruction set: f32v and f64v, F32_LANES and F64_LANES numbers wide.
  *
  * Each has load, store, set1 (one number in every lane), add, mul, fma(a, b, c) = a * b + c, max,
- * and sum (of its lanes). Which instructions these become is decided by the flags that setup.py
- * compiles with. */
+ * and sums: of as many vectors as one has lanes, the sum of each in its lane. Which instructions
+ * these become is decided by the flags that setup.py compiles with. */
 #ifndef CYCNN_SIMD_H
 #define CYCNN_SIMD_H
 
@@ -27,8 +27,10 @@
 #if defined(_MSC_VER) && !defined(__clang__)
   #define KEEP_APART(p, q, r) (void)0
   #define PREFETCH_TO_WRITE(p) (void)0
+  #define PREFETCH_FOR_LATER(p) (void)0
 #else
   #define PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1)
+  #define PREFETCH_FOR_LATER(p) __builtin_prefetch(p, 0, 2) /* no nearer than L2: L1 is in use */
   #define KEEP_APART(p, q, r) __asm__("" : "+r"(p), "+r"(q), "+r"(r))
 #endif
 
@@ -45,15 +47,18 @@
 
 #if defined(__SSE2__) || defined(_M_X64)
 #include <immintrin.h>
-ALWAYS_INLINE float sse_sum_ps(__m128 a)
-{
-    a = _mm_add_ps(a, _mm_movehl_ps(a, a));
-    return _mm_cvtss_f32(_mm_add_ss(a, _mm_shuffle_ps(a, a, 1)));
-}
-ALWAYS_INLINE double sse_sum_pd(__m128d a)
-{
-    return _mm_cvtsd_f64(_mm_add_sd(a, _mm_unpackhi_pd(a, a)));
-}
+/* Sums of 4 vectors (2 of double) within each 128 bits, by which wider registers are divided. */
+#define X86_SUMS(M)                                                                               \
+    ALWAYS_INLINE f32v f32_sum4(const f32v *v)                                                    \
+    {                                                                                             \
+        f32v a = M##_add_ps(M##_unpacklo_ps(v[0], v[2]), M##_unpackhi_ps(v[0], v[2]));            \
+        f32v b = M##_add_ps(M##_unpacklo_ps(v[1], v[3]), M##_unpackhi_ps(v[1], v[3]));            \
+        return M##_add_ps(M##_unpacklo_ps(a, b), M##_unpackhi_ps(a, b));                          \
+    }                                                                                             \
+    ALWAYS_INLINE f64v f64_sum2(const f64v *v)                                                    \
+    {                                                                                             \
+        return M##_add_pd(M##_unpacklo_pd(v[0], v[1]), M##_unpackhi_pd(v[0], v[1]));              \
+    }
 #endif
 
 /* TILE_ROWS_2 and TILE_ROWS_1: how many rows of two vectors, and of one, a register tile has.
@@ -70,8 +75,21 @@ SIMD_TYPE(f32, float, __m512, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps,
           _mm512_add_ps, _mm512_mul_ps, _mm512_max_ps, _mm512_fmadd_ps)
 SIMD_TYPE(f64, double, __m512d, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd,
           _mm512_add_pd, _mm512_mul_pd, _mm512_max_pd, _mm512_fmadd_pd)
-ALWAYS_INLINE float f32_sum(f32v a) { return _mm512_reduce_add_ps(a); }
-ALWAYS_INLINE double f64_sum(f64v a) { return _mm512_reduce_add_pd(a); }
+X86_SUMS(_mm512)
+ALWAYS_INLINE f32v f32_sums(const f32v *v)
+{
+    f32v a = f32_sum4(v), b = f32_sum4(v + 4), c = f32_sum4(v + 8), d = f32_sum4(v + 12);
+    a = f32_add(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    c = f32_add(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+    return f32_add(_mm512_shuffle_f32x4(a, c, 0x88), _mm512_shuffle_f32x4(a, c, 0xdd));
+}
+ALWAYS_INLINE f64v f64_sums(const f64v *v)
+{
+    f64v a = f64_sum2(v), b = f64_sum2(v + 2), c = f64_sum2(v + 4), d = f64_sum2(v + 6);
+    a = f64_add(_mm512_shuffle_f64x2(a, b, 0x44), _mm512_shuffle_f64x2(a, b, 0xee));
+    c = f64_add(_mm512_shuffle_f64x2(c, d, 0x44), _mm512_shuffle_f64x2(c, d, 0xee));
+    return f64_add(_mm512_shuffle_f64x2(a, c, 0x88), _mm512_shuffle_f64x2(a, c, 0xdd));
+}
 
 #elif defined(__AVX2__)
 
@@ -83,13 +101,16 @@ SIMD_TYPE(f32, float, __m256, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps,
           _mm256_add_ps, _mm256_mul_ps, _mm256_max_ps, _mm256_fmadd_ps)
 SIMD_TYPE(f64, double, __m256d, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd,
           _mm256_add_pd, _mm256_mul_pd, _mm256_max_pd, _mm256_fmadd_pd)
-ALWAYS_INLINE float f32_sum(f32v a)
+X86_SUMS(_mm256)
+ALWAYS_INLINE f32v f32_sums(const f32v *v)
 {
-    return sse_sum_ps(_mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)));
+    f32v a = f32_sum4(v), b = f32_sum4(v + 4);
+    return f32_add(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
 }
-ALWAYS_INLINE double f64_sum(f64v a)
+ALWAYS_INLINE f64v f64_sums(const f64v *v)
 {
-    return sse_sum_pd(_mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1)));
+    f64v a = f64_sum2(v), b = f64_sum2(v + 2);
+    return f64_add(_mm256_permute2f128_pd(a, b, 0x20), _mm256_permute2f128_pd(a, b, 0x31));
 }
 
 #elif defined(__SSE2__) || defined(_M_X64)
@@ -105,8 +126,9 @@ SIMD_TYPE(f32, float, __m128, _mm_loadu_ps, _mm_storeu_ps, _mm_set1_ps,
           _mm_add_ps, _mm_mul_ps, _mm_max_ps, SSE_FMA_PS)
 SIMD_TYPE(f64, double, __m128d, _mm_loadu_pd, _mm_storeu_pd, _mm_set1_pd,
           _mm_add_pd, _mm_mul_pd, _mm_max_pd, SSE_FMA_PD)
-ALWAYS_INLINE float f32_sum(f32v a) { return sse_sum_ps(a); }
-ALWAYS_INLINE double f64_sum(f64v a) { return sse_sum_pd(a); }
+X86_SUMS(_mm)
+ALWAYS_INLINE f32v f32_sums(const f32v *v) { return f32_sum4(v); }
+ALWAYS_INLINE f64v f64_sums(const f64v *v) { return f64_sum2(v); }
 
 #elif defined(__aarch64__) || defined(_M_ARM64)
 
@@ -121,8 +143,11 @@ SIMD_TYPE(f32, float, float32x4_t, vld1q_f32, vst1q_f32, vdupq_n_f32,
           vaddq_f32, vmulq_f32, vmaxq_f32, NEON_FMA_F32)
 SIMD_TYPE(f64, double, float64x2_t, vld1q_f64, vst1q_f64, vdupq_n_f64,
           vaddq_f64, vmulq_f64, vmaxq_f64, NEON_FMA_F64)
-ALWAYS_INLINE float f32_sum(f32v a) { return vaddvq_f32(a); }
-ALWAYS_INLINE double f64_sum(f64v a) { return vaddvq_f64(a); }
+ALWAYS_INLINE f32v f32_sums(const f32v *v)
+{
+    return vpaddq_f32(vpaddq_f32(v[0], v[1]), vpaddq_f32(v[2], v[3]));
+}
+ALWAYS_INLINE f64v f64_sums(const f64v *v) { return vpaddq_f64(v[0], v[1]); }
 
 #else /* any other processor: one number at a time */
 
@@ -141,8 +166,8 @@ SIMD_TYPE(f32, float, float, SCALAR_LOAD, SCALAR_STORE, SCALAR_SET1,
           SCALAR_ADD, SCALAR_MUL, SCALAR_MAX, SCALAR_FMA)
 SIMD_TYPE(f64, double, double, SCALAR_LOAD, SCALAR_STORE, SCALAR_SET1,
           SCALAR_ADD, SCALAR_MUL, SCALAR_MAX, SCALAR_FMA)
-ALWAYS_INLINE float f32_sum(f32v a) { return a; }
-ALWAYS_INLINE double f64_sum(f64v a) { return a; }
+ALWAYS_INLINE f32v f32_sums(const f32v *v) { return v[0]; }
+ALWAYS_INLINE f64v f64_sums(const f64v *v) { return v[0]; }
 
 #endif
 #endif
