@@ -181,6 +181,10 @@ def dense(x):
     """`x`, or a copy of it without gaps, and its memory as a vector."""
     if x.flags.c_contiguous:
         return x, x.reshape(-1)
+    if x.ndim == 4:
+        view = x.transpose(0, 2, 3, 1)              # images, channels last
+        if view.flags.c_contiguous:
+            return x, view.reshape(-1)
     # Axes from the largest stride to the smallest: the order in which a dense memory runs.
     order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
     view = x.transpose(order)
@@ -192,6 +196,9 @@ def dense(x):
 
 def empty_like(x):
     """An array for results in the memory order of `x`, which has no gaps, and it as a vector."""
+    if x.flags.c_contiguous:
+        y = empty(x.shape, x.dtype)
+        return y, y.reshape(-1)
     flat = empty((x.size,), x.dtype)
     return np.ndarray(x.shape, x.dtype, flat, 0, x.strides), flat
 

@@ -33,7 +33,7 @@ def linear(x, weight, bias=None):
     """
     x, weight = _matrices(x, weight)
     if bias is not None:
-        bias = np.ascontiguousarray(_check.floats(bias, "bias", 1, x.dtype))
+        bias = _check.dense(bias, "bias", 1, x.dtype)
         _check.shape(bias, weight.shape[:1], "bias", "one number an output feature")
     y = empty((len(x), len(weight)), x.dtype)
     if y.size:
@@ -69,7 +69,7 @@ def linear_backward(dy, x, weight, bias=False, input_gradient=True):
         If the shapes or types do not fit together.
     """
     x, weight = _matrices(x, weight)
-    dy = np.ascontiguousarray(_check.floats(dy, "dy", 2, x.dtype))
+    dy = _check.dense(dy, "dy", 2, x.dtype)
     _check.shape(dy, (len(x), len(weight)), "dy", "that of linear's result")
     # Without images, every sum is empty.
     new = empty if dy.size else np.zeros
@@ -82,8 +82,8 @@ def linear_backward(dy, x, weight, bias=False, input_gradient=True):
 
 
 def _matrices(x, weight):
-    x = np.ascontiguousarray(_check.floats(x, "x", 2))
-    weight = np.ascontiguousarray(_check.floats(weight, "weight", 2, x.dtype))
+    x = _check.dense(x, "x", 2)
+    weight = _check.dense(weight, "weight", 2, x.dtype)
     if weight.shape[1] != x.shape[1] or 0 in weight.shape:
         raise ValueError(f"weight must have shape (out_features, {x.shape[1]}), no dimension "
                          f"empty, for x of shape {x.shape}; got {weight.shape}")

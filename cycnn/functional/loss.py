@@ -119,7 +119,7 @@ def cross_entropy_with_gradient(logits, labels):
     loss : float
     gradient : ndarray, shape (N, classes)
     """
-    logits = np.ascontiguousarray(_check.floats(logits, "logits", 2))
+    logits = _check.dense(logits, "logits", 2)
     labels = _check.integers(labels, "labels", 1)
     rows, classes = logits.shape
     if not classes:

@@ -2,6 +2,8 @@
 
 from cython.parallel cimport prange
 
+from .buffers cimport address
+
 ctypedef fused real:
     float
     double
@@ -25,21 +27,33 @@ cdef enum:
 # much as a small array.
 
 
-def transpose(const real[:, :, ::1] x, real[:, :, ::1] y, int threads):
-    """y[n, j, i] = x[n, i, j]: with pixels as one axis, from channels first to last, and back."""
-    cdef Py_ssize_t images = x.shape[0], rows = x.shape[1], columns = x.shape[2], i
+def transpose(x, y, Py_ssize_t images, Py_ssize_t rows, Py_ssize_t columns, int threads):
+    """y[n, j, i] = x[n, i, j]: with pixels as one axis, from channels first to last, and back.
+
+    x and y are float or double arrays without gaps, of that many numbers.
+    """
     # Threads share the images, or pieces of them where there are too few.
     cdef Py_ssize_t pieces = max(1, min((threads + images - 1) // images,
                                         max(rows, columns) // PIECE))
-    cdef const real *px = &x[0, 0, 0]
-    cdef real *py = &y[0, 0, 0]
+    cdef const char *px = address(x)
+    cdef char *py = <char *>address(y)
+    cdef bint is_double = x.itemsize == sizeof(double)
+    cdef Py_ssize_t i
     with nogil:
         if threads == 1:
             for i in range(images * pieces):
-                transpose_piece(px, py, rows, columns, pieces, i)
+                transpose_task(px, py, is_double, rows, columns, pieces, i)
         else:
             for i in prange(images * pieces, num_threads=threads, schedule="static"):
-                transpose_piece(px, py, rows, columns, pieces, i)
+                transpose_task(px, py, is_double, rows, columns, pieces, i)
+
+
+cdef void transpose_task(const char *x, char *y, bint is_double, Py_ssize_t rows,
+                         Py_ssize_t columns, Py_ssize_t pieces, Py_ssize_t task) noexcept nogil:
+    if is_double:
+        transpose_piece(<const double *>x, <double *>y, rows, columns, pieces, task)
+    else:
+        transpose_piece(<const float *>x, <float *>y, rows, columns, pieces, task)
 
 
 cdef inline void transpose_piece(const real *x, real *y, Py_ssize_t rows, Py_ssize_t columns,

@@ -26,6 +26,8 @@ cdef enum:
     # summed at once there: together a part of L2.
     STRIP_BYTES = 2048
     PANEL_TERMS = 128
+    # A weight of at most so many bytes is still in L2 when it is wanted again.
+    IN_PLACE_BYTES = 1 << 18
 
 
 def forward(const real[:, ::1] x, const real[:, ::1] weight, const real[::1] bias,
@@ -126,23 +128,29 @@ cdef void product(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, Py_ssize_t
 
     Rows of b and c are `row` apart. b is copied into panels of two vectors: its rows may be a
     multiple of 4 KB apart, where all of them share the same few places of the L1 cache. One tile
-    of rows is computed for all panels in turn, so that c is written in long stretches.
+    of rows is computed for all panels in turn, so that c is written in long stretches. A b that
+    serves for one tile only, and fits L2, is read where it lies.
     """
     cdef Py_ssize_t panel = 2 * lanes_of(a), tiles = (n_rows + TILE_ROWS_2 - 1) // TILE_ROWS_2
     cdef Py_ssize_t no_offset = 0, j = 0, tile, top, k, part
+    cdef bint in_place = tiles == 1 and n_terms * row * <Py_ssize_t>sizeof(real) <= IN_PLACE_BYTES
+    # Vectors are loaded whole, so the last panel is copied if it does not fill them.
+    cdef Py_ssize_t whole = count - count % panel if in_place else 0
     cdef tile_sum sum
     sum.a_row, sum.a_step, sum.c_row = a_row, a_step, row
     sum.n_runs, sum.runs = 1, &no_offset
     while j < n_terms:
         sum.run_length = min(<Py_ssize_t>PANEL_TERMS, n_terms - j)
-        tile_pack_panels(b + j * row, row, sum.run_length, count, buffer)
+        tile_pack_panels(b + j * row + whole, row, sum.run_length, count - whole, buffer)
         for tile in range(tiles):
             top, k = n_rows * tile // tiles, 0
             while k < count:
                 part = min(panel, count - k)
-                sum.b_step = panel if part > panel // 2 else panel // 2
+                sum.b_step = row if k < whole else panel if part > panel // 2 else panel // 2
                 tile_rows(&sum, n_rows * (tile + 1) // tiles - top, <int>part,
-                          a + top * a_row + j * a_step, buffer + k * sum.run_length, NULL,
-                          c + top * row + k, TILE_FROM_ZERO if j == 0 else TILE_FROM_C, False)
+                          a + top * a_row + j * a_step,
+                          b + j * row + k if k < whole else buffer + (k - whole) * sum.run_length,
+                          NULL, c + top * row + k, TILE_FROM_ZERO if j == 0 else TILE_FROM_C,
+                          False)
                 k += panel
         j += PANEL_TERMS

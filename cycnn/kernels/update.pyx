@@ -1,8 +1,9 @@
 """The optimizers' updates: one pass over memory each."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
+
+from .buffers cimport address
 
 ctypedef fused real:
     float
@@ -34,14 +35,6 @@ cdef class Memory:
         self.update.is_double = weight.itemsize == sizeof(double)
         self.update.weight = <char *>address(weight)
         self.update.velocity = NULL if velocity is None else <char *>address(velocity)
-
-
-cdef const char *address(array) except NULL:
-    """The first byte of an array without gaps, which the caller holds on to."""
-    cdef Py_buffer buffer
-    PyObject_GetBuffer(array, &buffer, PyBUF_SIMPLE)
-    PyBuffer_Release(&buffer)
-    return <const char *>buffer.buf
 
 
 def sgd(list weights, list grads, double lr, double momentum, double weight_decay, bint nesterov,
