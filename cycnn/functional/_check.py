@@ -179,7 +179,10 @@ def image_size(value, name):
     """`value` as a tuple of ints (N, C, H, W) that an array can have."""
     if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 4:
         raise ValueError(f"{name} must be (N, C, H, W), got {value!r}")
-    value = tuple([integer(dim, name, 0) for dim in value])
+    n, c, h, w = value
+    if not (type(value) is tuple and type(n) is type(c) is type(h) is type(w) is int
+            and min(value) >= 0 and max(value) <= _LARGEST_INT):
+        value = tuple([integer(dim, name, 0) for dim in value])
     size(value, name)
     return value
 

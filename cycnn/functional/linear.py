@@ -7,9 +7,6 @@ from ..kernels.cpu import threads_for
 from . import _check
 from ._memory import empty
 
-_FORWARD = _check.by_dtype(kernel.forward)
-_BACKWARD = _check.by_dtype(kernel.backward)
-
 
 def linear(x, weight, bias=None):
     r"""An affine map of each row: :math:`y = x\,weight^T + bias`.
@@ -35,9 +32,12 @@ def linear(x, weight, bias=None):
     if bias is not None:
         bias = _check.dense(bias, "bias", 1, x.dtype)
         _check.shape(bias, weight.shape[:1], "bias", "one number an output feature")
-    y = empty((len(x), len(weight)), x.dtype)
-    if y.size:
-        _FORWARD[x.dtype](x, weight, bias, y, threads_for(y.size * x.shape[1]))
+    rows, inputs = x.shape
+    outputs = len(weight)
+    y = empty((rows, outputs), x.dtype)
+    if rows:
+        kernel.forward(x, weight, bias, y, rows, inputs, outputs, x.itemsize,
+                       threads_for(rows * inputs * outputs))
     return y
 
 
@@ -70,14 +70,17 @@ def linear_backward(dy, x, weight, bias=False, input_gradient=True):
     """
     x, weight = _matrices(x, weight)
     dy = _check.dense(dy, "dy", 2, x.dtype)
-    _check.shape(dy, (len(x), len(weight)), "dy", "that of linear's result")
+    rows, inputs = x.shape
+    outputs = len(weight)
+    _check.shape(dy, (rows, outputs), "dy", "that of linear's result")
     # Without images, every sum is empty.
-    new = empty if dy.size else np.zeros
+    new = empty if rows else np.zeros
     dweight = new(weight.shape, x.dtype)
-    dbias = new((len(weight),), x.dtype) if bias else None
+    dbias = new((outputs,), x.dtype) if bias else None
     dx = new(x.shape, x.dtype) if input_gradient else None
-    if dy.size:
-        _BACKWARD[x.dtype](dy, x, weight, dweight, dbias, dx, threads_for(dy.size * x.shape[1]))
+    if rows:
+        kernel.backward(dy, x, weight, dweight, dbias, dx, rows, inputs, outputs, x.itemsize,
+                        threads_for(rows * inputs * outputs))
     return dx, dweight, dbias
 
 

@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memset
 
 from .tile cimport real
 
-cdef inline const char *address(array) except NULL:
+cdef inline char *address(array) except NULL:
     """The first byte of an array without gaps, which the caller holds on to.
 
     For small arrays of any shape: a typed memoryview takes three times as long to make.
@@ -14,7 +14,7 @@ cdef inline const char *address(array) except NULL:
     cdef Py_buffer buffer
     PyObject_GetBuffer(array, &buffer, PyBUF_SIMPLE)
     PyBuffer_Release(&buffer)
-    return <const char *>buffer.buf
+    return <char *>buffer.buf
 
 
 # Bytes of padded rows that one task copies at a time: a part of every processor's L2.

@@ -36,7 +36,7 @@ def transpose(x, y, Py_ssize_t images, Py_ssize_t rows, Py_ssize_t columns, int 
     cdef Py_ssize_t pieces = max(1, min((threads + images - 1) // images,
                                         max(rows, columns) // PIECE))
     cdef const char *px = address(x)
-    cdef char *py = <char *>address(y)
+    cdef char *py = address(y)
     cdef bint is_double = x.itemsize == sizeof(double)
     cdef Py_ssize_t i
     with nogil:

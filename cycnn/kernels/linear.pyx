@@ -12,7 +12,7 @@ for the processor to fetch ahead.
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
 
-from .buffers cimport allocate, whole_lines
+from .buffers cimport address, allocate, whole_lines
 from .tile cimport (DOT_COLUMNS, DOT_ROWS, TILE_FROM_C, TILE_FROM_ZERO, TILE_ROWS_2, lanes_of, real,
                     tile_dots, tile_pack_panels, tile_rows, tile_sum)
 
@@ -30,32 +30,43 @@ cdef enum:
     IN_PLACE_BYTES = 1 << 18
 
 
-def forward(const real[:, ::1] x, const real[:, ::1] weight, const real[::1] bias,
-            real[:, ::1] y, int threads):
-    """y = x weight^T + bias. x (N, in), weight (out, in), bias (out,) or None, y (N, out)."""
-    cdef const real *start = NULL
-    cdef const real *px = &x[0, 0]
-    cdef const real *pw = &weight[0, 0]
-    cdef real *py = &y[0, 0]
-    cdef Py_ssize_t n = x.shape[0], n_in = x.shape[1], n_out = weight.shape[0], i
+# The arrays of `forward` and `backward` are in C order, all of float or all of double, as `size`
+# of an element says.
+
+def forward(x, weight, bias, y, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out, int size,
+            int threads):
+    """y = x weight^T + bias. x (n, n_in), weight (n_out, n_in), bias (n_out,) or None, y (n, n_out)."""
+    cdef const char *px = address(x)
+    cdef const char *pw = address(weight)
+    cdef const char *pb = NULL if bias is None else address(bias)
+    cdef char *py = address(y)
+    with nogil:
+        if size == sizeof(float):
+            forward_tasks(<const float *>px, <const float *>pw, <const float *>pb, <float *>py,
+                          n, n_in, n_out, threads)
+        else:
+            forward_tasks(<const double *>px, <const double *>pw, <const double *>pb,
+                          <double *>py, n, n_in, n_out, threads)
+
+
+cdef void forward_tasks(const real *x, const real *weight, const real *bias, real *y, Py_ssize_t n,
+                        Py_ssize_t n_in, Py_ssize_t n_out, int threads) noexcept nogil:
+    cdef Py_ssize_t i
     # As many tasks side by side as there are threads, so that each reads a weight of its own; where
     # the outputs are too few, the rows are divided too.
     cdef Py_ssize_t across = min(<Py_ssize_t>threads, (n_out + DOT_COLUMNS - 1) // DOT_COLUMNS)
     cdef Py_ssize_t down = max((n + TASK_ROWS - 1) // TASK_ROWS,
                                min(threads // across, (n + DOT_ROWS - 1) // DOT_ROWS))
-    if bias is not None:
-        start = &bias[0]
-    with nogil:
-        if threads == 1:
-            for i in range(down * across):
-                forward_task(px, pw, start, py, n_in, n_out, i // across * n // down,
-                             (i // across + 1) * n // down, i % across * n_out // across,
-                             (i % across + 1) * n_out // across)
-        else:
-            for i in prange(down * across, num_threads=threads, schedule="static"):
-                forward_task(px, pw, start, py, n_in, n_out, i // across * n // down,
-                             (i // across + 1) * n // down, i % across * n_out // across,
-                             (i % across + 1) * n_out // across)
+    if threads == 1:
+        for i in range(down * across):
+            forward_task(x, weight, bias, y, n_in, n_out, i // across * n // down,
+                         (i // across + 1) * n // down, i % across * n_out // across,
+                         (i % across + 1) * n_out // across)
+    else:
+        for i in prange(down * across, num_threads=threads, schedule="static"):
+            forward_task(x, weight, bias, y, n_in, n_out, i // across * n // down,
+                         (i // across + 1) * n // down, i % across * n_out // across,
+                         (i % across + 1) * n_out // across)
 
 
 cdef void forward_task(const real *x, const real *weight, const real *bias, real *y,
@@ -73,43 +84,56 @@ cdef void forward_task(const real *x, const real *weight, const real *bias, real
         j += DOT_TERMS
 
 
-def backward(const real[:, ::1] dy, const real[:, ::1] x, const real[:, ::1] weight,
-             real[:, ::1] dweight, real[::1] dbias, real[:, ::1] dx, int threads):
+def backward(dy, x, weight, dweight, dbias, dx, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out,
+             int size, int threads):
     """dweight = dy^T x; dbias the column sums of dy and dx = dy weight, unless they are None."""
-    cdef const real *pdy = &dy[0, 0]
-    cdef const real *px = &x[0, 0]
-    cdef const real *pw = &weight[0, 0]
-    cdef real *pdw = &dweight[0, 0]
-    cdef real *pdx = &dx[0, 0] if dx is not None else NULL
-    cdef Py_ssize_t n = x.shape[0], n_in = x.shape[1], n_out = weight.shape[0], i, o
+    cdef const char *pdy = address(dy)
+    cdef const char *px = address(x)
+    cdef const char *pw = address(weight)
+    cdef char *pdw = address(dweight)
+    cdef char *pdb = NULL if dbias is None else address(dbias)
+    cdef char *pdx = NULL if dx is None else address(dx)
+    with nogil:
+        if size == sizeof(float):
+            backward_strips(<const float *>pdy, <const float *>px, <const float *>pw, <float *>pdw,
+                            <float *>pdb, <float *>pdx, n, n_in, n_out, threads)
+        else:
+            backward_strips(<const double *>pdy, <const double *>px, <const double *>pw,
+                            <double *>pdw, <double *>pdb, <double *>pdx, n, n_in, n_out, threads)
+
+
+cdef int backward_strips(const real *dy, const real *x, const real *weight, real *dweight,
+                         real *dbias, real *dx, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out,
+                         int threads) except -1 nogil:
     # Strips of columns, of even width, as many for each thread.
-    cdef Py_ssize_t panel = 2 * lanes_of(px), panels = (n_in + panel - 1) // panel
+    cdef Py_ssize_t panel = 2 * lanes_of(x), panels = (n_in + panel - 1) // panel, i, o
     cdef Py_ssize_t strip = STRIP_BYTES // (panel * <Py_ssize_t>sizeof(real))
     cdef Py_ssize_t strips = ((panels + strip - 1) // strip + threads - 1) // threads * threads
     cdef size_t buffer_size = whole_lines(STRIP_BYTES * min(<Py_ssize_t>PANEL_TERMS, max(n, n_out)))
     cdef void *block
     cdef char *buffers = allocate(buffer_size * threads, &block)
     if not buffers:
-        raise MemoryError("no memory for the working buffer of a linear layer")
-    with nogil:
-        if threads == 1:
-            for i in range(strips):
-                backward_strip(pdy, px, pw, pdw, pdx, n, n_in, n_out,
-                               panels * i // strips * panel,
-                               min(n_in, panels * (i + 1) // strips * panel), <real *>buffers)
-        else:
-            for i in prange(strips, num_threads=threads, schedule="static"):
-                backward_strip(pdy, px, pw, pdw, pdx, n, n_in, n_out,
-                               panels * i // strips * panel,
-                               min(n_in, panels * (i + 1) // strips * panel),
-                               <real *>(buffers + threadid() * buffer_size))
-        free(block)
-        if dbias is not None:
+        with gil:
+            raise MemoryError("no memory for the working buffer of a linear layer")
+    if threads == 1:
+        for i in range(strips):
+            backward_strip(dy, x, weight, dweight, dx, n, n_in, n_out,
+                           panels * i // strips * panel,
+                           min(n_in, panels * (i + 1) // strips * panel), <real *>buffers)
+    else:
+        for i in prange(strips, num_threads=threads, schedule="static"):
+            backward_strip(dy, x, weight, dweight, dx, n, n_in, n_out,
+                           panels * i // strips * panel,
+                           min(n_in, panels * (i + 1) // strips * panel),
+                           <real *>(buffers + threadid() * buffer_size))
+    free(block)
+    if dbias:
+        for o in range(n_out):
+            dbias[o] = dy[o]
+        for i in range(1, n):
             for o in range(n_out):
-                dbias[o] = pdy[o]
-            for i in range(1, n):
-                for o in range(n_out):
-                    dbias[o] += pdy[i * n_out + o]
+                dbias[o] += dy[i * n_out + o]
+    return 0
 
 
 cdef void backward_strip(const real *dy, const real *x, const real *weight, real *dweight, real *dx,

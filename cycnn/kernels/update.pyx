@@ -33,8 +33,8 @@ cdef class Memory:
         self.arrays = weight, velocity
         self.update.size = len(weight)
         self.update.is_double = weight.itemsize == sizeof(double)
-        self.update.weight = <char *>address(weight)
-        self.update.velocity = NULL if velocity is None else <char *>address(velocity)
+        self.update.weight = address(weight)
+        self.update.velocity = NULL if velocity is None else address(velocity)
 
 
 def sgd(list weights, list grads, double lr, double momentum, double weight_decay, bint nesterov,
