@@ -5,8 +5,8 @@
     dweight[o, i] = sum over n of dy[n, o] * x[n, i]               x rows are the tile's columns
 
 The weight is never brought into another order as a whole. A large one (10 MB for 25088 inputs and
-100 outputs) does not fit L2, so each pass reads or writes it once, in stretches that are long enough
-for the processor to fetch ahead.
+100 outputs) does not fit L2, so each pass reads or writes it once, in stretches that are long
+enough for the processor to fetch ahead.
 """
 
 from cython.parallel cimport prange, threadid
@@ -35,7 +35,7 @@ cdef enum:
 
 def forward(x, weight, bias, y, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out, int size,
             int threads):
-    """y = x weight^T + bias. x (n, n_in), weight (n_out, n_in), bias (n_out,) or None, y (n, n_out)."""
+    """y = x weight^T + bias. x (n, n_in), weight (n_out, n_in), bias (n_out,) or None."""
     cdef const char *px = address(x)
     cdef const char *pw = address(weight)
     cdef const char *pb = NULL if bias is None else address(bias)
@@ -52,11 +52,13 @@ def forward(x, weight, bias, y, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out,
 cdef void forward_tasks(const real *x, const real *weight, const real *bias, real *y, Py_ssize_t n,
                         Py_ssize_t n_in, Py_ssize_t n_out, int threads) noexcept nogil:
     cdef Py_ssize_t i
-    # As many tasks side by side as there are threads, so that each reads a weight of its own; where
-    # the outputs are too few, the rows are divided too.
+    # Threads share out the larger factor, so that each reads only a part of it: the outputs, unless
+    # there are more rows. Where the outputs are too few for all threads, the rows are divided too.
     cdef Py_ssize_t across = min(<Py_ssize_t>threads, (n_out + DOT_COLUMNS - 1) // DOT_COLUMNS)
-    cdef Py_ssize_t down = max((n + TASK_ROWS - 1) // TASK_ROWS,
-                               min(threads // across, (n + DOT_ROWS - 1) // DOT_ROWS))
+    if n > n_out:
+        across = 1
+    cdef Py_ssize_t share = min(threads // across, (n + DOT_ROWS - 1) // DOT_ROWS)
+    cdef Py_ssize_t down = ((n + TASK_ROWS - 1) // TASK_ROWS + share - 1) // share * share
     if threads == 1:
         for i in range(down * across):
             forward_task(x, weight, bias, y, n_in, n_out, i // across * n // down,
