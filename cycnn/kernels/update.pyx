@@ -25,7 +25,7 @@ cdef struct Update:
 
 
 cdef class Memory:
-    """Where a weight, a vector, and its velocity, another or None, lie: asked once for all steps."""
+    """Where a weight, a vector, and its velocity, another or None, lie: asked once for all."""
     cdef object arrays
     cdef Update update
 
