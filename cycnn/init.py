@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from .functional import _check
+from .functional._memory import aligned
 
 _shared = None
 
@@ -63,7 +64,7 @@ def uniform(shape, bound, dtype=np.float32, rng=None):
     values = generator(rng).random(shape, dtype=float_dtype(dtype))
     values *= 2 * bound
     values -= bound
-    return values
+    return aligned(values)
 
 
 def normal(shape, std, dtype=np.float32, rng=None):
@@ -71,7 +72,7 @@ def normal(shape, std, dtype=np.float32, rng=None):
     _check.size(shape, "weight")
     values = generator(rng).standard_normal(shape, dtype=float_dtype(dtype))
     values *= std
-    return values
+    return aligned(values)
 
 
 def fans(shape):

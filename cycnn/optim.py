@@ -3,7 +3,7 @@
 import numpy as np
 
 from .functional import _check
-from .functional.update import apply_sgd, in_place
+from .functional.update import Weight, apply_sgd
 from .layers import Parameter
 
 
@@ -55,40 +55,36 @@ class SGD:
         self.nesterov = bool(nesterov)
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs momentum above 0")
-        self._states = [None] * len(self.parameters)
+        self._weights = [None] * len(self.parameters)
 
     def step(self):
         """Update every parameter that has a gradient."""
         lr = _check.number(self.lr, "lr", 0)
         momentum = _check.number(self.momentum, "momentum", 0)
         weight_decay = _check.number(self.weight_decay, "weight_decay", 0)
+        weights, grads = [], []
         for i, parameter in enumerate(self.parameters):
             if parameter.grad is None:
                 continue
-            state = self._states[i]
-            if state is None or state.weight is not parameter.data:
-                state = self._states[i] = _State(parameter.data, state)
+            weight = self._weights[i]
+            if weight is None or weight.data is not parameter.data:
+                weight = self._weights[i] = _weight(parameter.data, weight)
             # Without momentum there is no velocity: should a schedule raise it later, it starts
-            # then.
-            first = momentum > 0 and state.velocity is None
-            if first:
-                state.velocity = np.zeros_like(state.flat)
-            apply_sgd(state.flat, parameter.data.shape, parameter.grad,
-                      state.velocity if momentum else state.flat[:0], lr, momentum, weight_decay,
-                      self.nesterov, first)
+            # then. From zero: the first step's is g' itself.
+            if momentum and weight.velocity is None:
+                weight.set_velocity(np.zeros_like(weight.flat))
+            weights.append(weight)
+            grads.append(parameter.grad)
+        apply_sgd(weights, grads, lr, momentum, weight_decay, self.nesterov)
 
     def __repr__(self):
         return (f"SGD(lr={self.lr}, momentum={self.momentum}, weight_decay={self.weight_decay}, "
                 f"nesterov={self.nesterov})")
 
 
-class _State:
-    """What SGD keeps for one weight: its memory as a vector, and the velocity in the same form."""
-
-    def __init__(self, weight, before):
-        self.weight = weight
-        self.flat = in_place(weight, "a parameter's data")
-        self.velocity = None
-        if (before is not None and before.velocity is not None
-                and before.velocity.size == weight.size):
-            self.velocity = before.velocity.astype(weight.dtype, copy=False)
+def _weight(data, before):
+    """What SGD keeps for a parameter whose array is new: the velocity of the one before, if any."""
+    weight = Weight(data, "a parameter's data")
+    if before is not None and before.velocity is not None and before.velocity.size == data.size:
+        weight.set_velocity(before.velocity.astype(data.dtype, copy=False))
+    return weight

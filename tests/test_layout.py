@@ -141,6 +141,19 @@ def test_flatten_runs_in_logical_order(layout, dtype, rng):
     assert is_channels_last(back)
 
 
+# Narrower than, equal to and between the squares that are transposed in registers.
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 70])
+def test_flatten_any_number_of_channels(channels, every_kernel_in_parallel, dtype, rng):
+    for images, height, width in ((1, 1, 1), (2, 1, 3), (3, 5, 1), (2, 4, 4), (3, 5, 7),
+                                  (1, 29, 31)):
+        x = normal(rng, dtype, images, channels, height, width)
+        for number in (1, 2, 5):
+            every_kernel_in_parallel(number)
+            flat = F.flatten(channels_last(x))
+            np.testing.assert_array_equal(flat, x.reshape(images, -1))
+            np.testing.assert_array_equal(F.flatten_backward(flat, x.shape), x)
+
+
 @pytest.mark.parametrize("layout", [np.array, channels_last, sliced])
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
 @pytest.mark.parametrize("channels", [1, 3])

@@ -68,7 +68,32 @@ def test_empty_batch(dtype):
 
 def test_one_row_is_what_it_is_in_a_batch(dtype, rng):
     """An image's result does not depend on what else is in the batch, bit for bit."""
-    x, weight = normal(rng, dtype, 29, 70), normal(rng, dtype, 37, 70)
-    together = linear(x, weight)
-    for row in (0, 13, 28):
-        np.testing.assert_array_equal(linear(x[row:row + 1], weight)[0], together[row])
+    for rows, inputs, outputs in ((29, 70, 37), (3, 2500, 11), (130, 1025, 6), (66, 17, 10)):
+        x, weight = normal(rng, dtype, rows, inputs), normal(rng, dtype, outputs, inputs)
+        together = linear(x, weight)
+        for row in (0, rows // 2, rows - 1):
+            np.testing.assert_array_equal(linear(x[row:row + 1], weight)[0], together[row])
+        np.testing.assert_array_equal(linear(x[1:3], weight), together[1:3])
+        np.testing.assert_array_equal(linear(x, weight[2:4]), together[:, 2:4])
+
+
+def test_what_is_not_finite_stays_in_its_row(dtype, rng):
+    x, weight, dy = (normal(rng, dtype, *shape) for shape in ((30, 1030), (9, 1030), (30, 9)))
+    expected, expected_dx = linear(x, weight), linear_backward(dy, x, weight)[0]
+    x[4, 7], x[29, 1029], dy[3, 8], dy[29, 0] = np.nan, np.inf, np.nan, np.inf
+    y, dx = linear(x, weight), linear_backward(dy, x, weight)[0]
+    for result, right, rows in ((y, expected, (4, 29)), (dx, expected_dx, (3, 29))):
+        assert not np.isfinite(result[list(rows)]).any()
+        np.testing.assert_array_equal(np.delete(result, rows, 0), np.delete(right, rows, 0))
+
+
+@pytest.mark.parametrize("rows, inputs, outputs", [
+    (1, 3000, 17), (15, 1040, 13), (129, 520, 30), (200, 33, 140)])
+def test_sums_of_several_parts(rows, inputs, outputs, dtype, rng):
+    """More terms than are summed at once, more columns than one task has, odd rests of each."""
+    x, weight, bias, dy = (whole(rng, dtype, *shape) for shape in (
+        (rows, inputs), (outputs, inputs), (outputs,), (rows, outputs)))
+    np.testing.assert_array_equal(linear(x, weight, bias), x @ weight.T + bias)
+    for result, right in zip(linear_backward(dy, x, weight, bias=True),
+                             (dy @ weight, dy.T @ x, dy.sum(0))):
+        np.testing.assert_array_equal(result, right)

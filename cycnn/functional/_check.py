@@ -12,6 +12,7 @@ import numpy as np
 from ..kernels import layout
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+_INT64 = np.dtype(np.int64)
 
 #: The types that kernels are built for.
 FLOATS = frozenset({_FLOAT32, _FLOAT64})
@@ -36,6 +37,11 @@ def floats(x, name, ndim=None, dtype=None):
     """
     if type(x) is not np.ndarray:
         x = _array(x, name)
+    # What a layer hands on, in one look.
+    kind = x.dtype
+    if ((kind is dtype or dtype is None and (kind is _FLOAT32 or kind is _FLOAT64))
+            and (x.ndim == ndim or ndim is None) and x.flags.aligned):
+        return x
     if x.dtype is not _FLOAT32 and x.dtype is not _FLOAT64:
         x = _to_floats(x, name, dtype or _FLOAT32)
     if dtype is not None and x.dtype != dtype:
@@ -47,6 +53,12 @@ def floats(x, name, ndim=None, dtype=None):
     if not x.flags.aligned:
         x = x.copy()
     return x
+
+
+def dense(x, name, ndim, dtype=None):
+    """:func:`floats` in C order."""
+    x = floats(x, name, ndim, dtype)
+    return x if x.flags.c_contiguous else np.ascontiguousarray(x)
 
 
 _MEANING = {4: " (N, C, H, W)", 2: " (N, features)", 1: ""}
@@ -78,6 +90,9 @@ def integers(x, name, ndim=None):
     ValueError
         If `x` has not `ndim` dimensions, or holds a number beyond int64.
     """
+    if (type(x) is np.ndarray and x.dtype is _INT64 and (x.ndim == ndim or ndim is None)
+            and x.flags.carray):
+        return x
     x = _array(x, name)
     if x.dtype.kind not in "iu" and x.size:
         raise TypeError(f"{name} must be an array of integers, got dtype {x.dtype}")
@@ -91,6 +106,8 @@ def integers(x, name, ndim=None):
 
 def integer(value, name, minimum):
     """`value` as an int of at least `minimum`."""
+    if type(value) is int and minimum <= value <= _LARGEST_INT:
+        return value
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     try:
@@ -115,6 +132,9 @@ def pair(value, name, minimum):
 
 def number(value, name, minimum=None, below=None):
     """`value` as a finite float, at least `minimum` and less than `below`."""
+    if (type(value) is float and minimum is not None
+            and minimum <= value < (math.inf if below is None else below)):
+        return value
     if isinstance(value, (str, bytes, bool)):
         raise TypeError(f"{name} must be a number, got {value!r}")
     try:
@@ -137,10 +157,7 @@ def shape(x, expected, name, meaning):
 
 def size(dims, name):
     """Raise if an array of these dimensions could not be addressed."""
-    elements = 1
-    for dim in dims:
-        elements *= dim
-    if elements > _LARGEST_ARRAY:
+    if math.prod(dims) > _LARGEST_ARRAY:
         raise ValueError(f"{name} is too large: an array of shape {tuple(dims)} cannot be held "
                          "in memory")
 
@@ -162,7 +179,10 @@ def image_size(value, name):
     """`value` as a tuple of ints (N, C, H, W) that an array can have."""
     if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 4:
         raise ValueError(f"{name} must be (N, C, H, W), got {value!r}")
-    value = tuple(integer(dim, name, 0) for dim in value)
+    n, c, h, w = value
+    if not (type(value) is tuple and type(n) is type(c) is type(h) is type(w) is int
+            and min(value) >= 0 and max(value) <= _LARGEST_INT):
+        value = tuple([integer(dim, name, 0) for dim in value])
     size(value, name)
     return value
 
@@ -170,7 +190,8 @@ def image_size(value, name):
 def in_range(numbers, end, name, meaning):
     """Raise unless all `numbers` (contiguous int64) are at least 0 and below `end`."""
     if numbers.size:
-        numbers = numbers.reshape(-1)
+        if numbers.ndim != 1:
+            numbers = numbers.reshape(-1)
         position = layout.first_outside(numbers, end)
         if position >= 0:
             raise ValueError(f"{name} must be at least 0 and below {end} ({meaning}), "

@@ -28,9 +28,9 @@ def to_nhwc(x):
     view = x.transpose(0, 2, 3, 1)
     if view.flags.c_contiguous:
         return view
-    if x.flags.c_contiguous and x.dtype in _TRANSPOSE:
+    if x.flags.c_contiguous and x.dtype in _check.FLOATS:
         n, c, h, w = x.shape
-        return _transpose(x.reshape(n, c, h * w)).reshape(n, h, w, c)
+        return _transpose(x, n, c, h * w, (n, h, w, c))
     return np.ascontiguousarray(view)
 
 
@@ -39,9 +39,9 @@ def to_nchw(x):
     if x.flags.c_contiguous:
         return x
     view = x.transpose(0, 2, 3, 1)
-    if view.flags.c_contiguous and x.dtype in _TRANSPOSE:
+    if view.flags.c_contiguous and x.dtype in _check.FLOATS:
         n, c, h, w = x.shape
-        return _transpose(view.reshape(n, h * w, c)).reshape(n, c, h, w)
+        return _transpose(view, n, h * w, c, x.shape)
     return np.ascontiguousarray(x)
 
 
@@ -68,12 +68,9 @@ def channels_last(x):
     return rows.transpose(0, 3, 1, 2)
 
 
-_TRANSPOSE = _check.by_dtype(layout.transpose)
-
-
-def _transpose(x):
-    """(N, i, j) in C order -> (N, j, i) in C order."""
-    y = empty((x.shape[0], x.shape[2], x.shape[1]), x.dtype)
+def _transpose(x, images, rows, columns, shape):
+    """(images, rows, columns) in C order, in any shape -> (images, columns, rows), in `shape`."""
+    y = empty(shape, x.dtype)
     if x.size:
-        _TRANSPOSE[x.dtype](x, y, cpu.threads_for(x.size * 8))
+        layout.transpose(x, y, images, rows, columns, cpu.threads_for(x.size * 8))
     return y

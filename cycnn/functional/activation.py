@@ -11,8 +11,6 @@ from ..kernels import cpu
 from . import _check
 from ._memory import empty
 
-_FORWARD = _check.by_dtype(kernels.forward)
-_BACKWARD = _check.by_dtype(kernels.backward)
 _RELU, _LEAKY_RELU, _TANH, _SIGMOID = (int(function) for function in (
     kernels.RELU, kernels.LEAKY_RELU, kernels.TANH, kernels.SIGMOID))
 
@@ -159,47 +157,55 @@ def sigmoid_backward(dy, y):
 
 
 def _forward(function, x, slope, work):
-    x, flat = dense(_check.floats(x, "x"))
-    y, flat_y = empty_like(x)
-    if flat.size:
-        _FORWARD[x.dtype](function, flat, flat_y, slope, cpu.threads_for(flat.size * work))
+    x, memory = dense(_check.floats(x, "x"))
+    y, result = empty_like(x, memory)
+    if size := x.size:
+        kernels.forward(function, memory, result, size, x.itemsize, slope,
+                        cpu.threads_for(size * work))
     return y
 
 
 def _backward(function, dy, x, name, slope):
-    x, flat = dense(_check.floats(x, name))
+    x, memory = dense(_check.floats(x, name))
     dy = _check.floats(dy, "dy", dtype=x.dtype)
-    _check.shape(dy, x.shape, "dy", f"that of {name}")
-    dx, flat_dx = empty_like(x)
-    if flat.size:
-        _BACKWARD[x.dtype](function, like(dy, x), flat, flat_dx, slope,
-                           cpu.threads_for(flat.size * _LIGHT))
+    if dy.shape != x.shape:
+        _check.shape(dy, x.shape, "dy", f"that of {name}")
+    dx, result = empty_like(x, memory)
+    if size := x.size:
+        kernels.backward(function, like(dy, x, memory), memory, result, size, x.itemsize, slope,
+                         cpu.threads_for(size * _LIGHT))
     return dx
 
 
 def dense(x):
-    """`x`, or a copy of it without gaps, and its memory as a vector."""
+    """`x`, or a copy of it without gaps, and a view of it whose axes run as its memory does."""
     if x.flags.c_contiguous:
-        return x, x.reshape(-1)
+        return x, x
+    if x.ndim == 4:
+        view = x.transpose(0, 2, 3, 1)              # images, channels last
+        if view.flags.c_contiguous:
+            return x, view
     # Axes from the largest stride to the smallest: the order in which a dense memory runs.
     order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
     view = x.transpose(order)
     if view.flags.c_contiguous:
-        return x, view.reshape(-1)
+        return x, view
     x = np.ascontiguousarray(x)
-    return x, x.reshape(-1)
+    return x, x
 
 
-def empty_like(x):
-    """An array for results in the memory order of `x`, which has no gaps, and it as a vector."""
-    flat = empty((x.size,), x.dtype)
-    return np.ndarray(x.shape, x.dtype, flat, 0, x.strides), flat
+def empty_like(x, memory):
+    """An array for results in the memory order of `x`, and its memory, as from :func:`dense`."""
+    result = empty(memory.shape, x.dtype)
+    if memory is x:
+        return result, result
+    return np.ndarray(x.shape, x.dtype, result, 0, x.strides), result
 
 
-def like(x, other):
-    """The numbers of `x` as a vector in the memory order of `other`, an array without gaps."""
+def like(x, other, memory):
+    """The memory of `x`, or of a copy, in the order of `other`: one that :func:`dense` gave."""
     if x.strides == other.strides:
         return dense(x)[1]
-    copy, flat = empty_like(other)
+    copy, result = empty_like(other, memory)
     copy[...] = x
-    return flat
+    return result

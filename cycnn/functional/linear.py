@@ -7,10 +7,6 @@ from ..kernels.cpu import threads_for
 from . import _check
 from ._memory import empty
 
-_FORWARD = _check.by_dtype(kernel.forward)
-_INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
-_WEIGHT_GRADIENT = _check.by_dtype(kernel.weight_gradient)
-
 
 def linear(x, weight, bias=None):
     r"""An affine map of each row: :math:`y = x\,weight^T + bias`.
@@ -34,11 +30,14 @@ def linear(x, weight, bias=None):
     """
     x, weight = _matrices(x, weight)
     if bias is not None:
-        bias = np.ascontiguousarray(_check.floats(bias, "bias", 1, x.dtype))
+        bias = _check.dense(bias, "bias", 1, x.dtype)
         _check.shape(bias, weight.shape[:1], "bias", "one number an output feature")
-    y = empty((len(x), len(weight)), x.dtype)
-    if y.size:
-        _FORWARD[x.dtype](x, weight, bias, y, threads_for(y.size * x.shape[1]))
+    rows, inputs = x.shape
+    outputs = len(weight)
+    y = empty((rows, outputs), x.dtype)
+    if rows:
+        kernel.forward(x, weight, bias, y, rows, inputs, outputs, x.itemsize,
+                       threads_for(rows * inputs * outputs))
     return y
 
 
@@ -70,24 +69,24 @@ def linear_backward(dy, x, weight, bias=False, input_gradient=True):
         If the shapes or types do not fit together.
     """
     x, weight = _matrices(x, weight)
-    dy = np.ascontiguousarray(_check.floats(dy, "dy", 2, x.dtype))
-    _check.shape(dy, (len(x), len(weight)), "dy", "that of linear's result")
-    threads = threads_for(dy.size * x.shape[1])
+    dy = _check.dense(dy, "dy", 2, x.dtype)
+    rows, inputs = x.shape
+    outputs = len(weight)
+    _check.shape(dy, (rows, outputs), "dy", "that of linear's result")
     # Without images, every sum is empty.
-    new = empty if dy.size else np.zeros
+    new = empty if rows else np.zeros
     dweight = new(weight.shape, x.dtype)
-    dbias = new((len(weight),), x.dtype) if bias else None
+    dbias = new((outputs,), x.dtype) if bias else None
     dx = new(x.shape, x.dtype) if input_gradient else None
-    if dy.size:
-        _WEIGHT_GRADIENT[x.dtype](dy, x, dweight, dbias, threads)
-        if input_gradient:
-            _INPUT_GRADIENT[x.dtype](dy, weight, dx, threads)
+    if rows:
+        kernel.backward(dy, x, weight, dweight, dbias, dx, rows, inputs, outputs, x.itemsize,
+                        threads_for(rows * inputs * outputs))
     return dx, dweight, dbias
 
 
 def _matrices(x, weight):
-    x = np.ascontiguousarray(_check.floats(x, "x", 2))
-    weight = np.ascontiguousarray(_check.floats(weight, "weight", 2, x.dtype))
+    x = _check.dense(x, "x", 2)
+    weight = _check.dense(weight, "weight", 2, x.dtype)
     if weight.shape[1] != x.shape[1] or 0 in weight.shape:
         raise ValueError(f"weight must have shape (out_features, {x.shape[1]}), no dimension "
                          f"empty, for x of shape {x.shape}; got {weight.shape}")

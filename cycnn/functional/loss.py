@@ -119,7 +119,7 @@ def cross_entropy_with_gradient(logits, labels):
     loss : float
     gradient : ndarray, shape (N, classes)
     """
-    logits = np.ascontiguousarray(_check.floats(logits, "logits", 2))
+    logits = _check.dense(logits, "logits", 2)
     labels = _check.integers(labels, "labels", 1)
     rows, classes = logits.shape
     if not classes:
@@ -149,11 +149,13 @@ def mse_loss(prediction, target):
     """
     # In C order, so that the order of the additions does not depend on the memory's.
     prediction = np.asarray(_check.floats(prediction, "prediction"), order="C")
-    _, flat, target = _pair(prediction, target)
-    if not flat.size:
+    _, memory, target = _pair(prediction, target)
+    size = memory.size
+    if not size:
         return math.nan
-    return _SQUARED_ERROR[flat.dtype](flat, target, np.empty(-(-flat.size // kernels.CHUNK)),
-                                      cpu.threads_for(flat.size * 8))
+    return _SQUARED_ERROR[memory.dtype](memory.reshape(-1), target,
+                                        np.empty(-(-size // kernels.CHUNK)),
+                                        cpu.threads_for(size * 8))
 
 
 def mse_loss_backward(prediction, target):
@@ -169,20 +171,20 @@ def mse_loss_backward(prediction, target):
     ndarray
         In the memory order of `prediction`.
     """
-    prediction, flat, target = _pair(prediction, target)
-    gradient, flat_gradient = empty_like(prediction)
-    if flat.size:
-        _SQUARED_ERROR_BACKWARD[flat.dtype](flat, target, flat_gradient,
-                                            cpu.threads_for(flat.size * 8))
+    prediction, memory, target = _pair(prediction, target)
+    gradient, result = empty_like(prediction, memory)
+    if memory.size:
+        _SQUARED_ERROR_BACKWARD[memory.dtype](memory.reshape(-1), target, result.reshape(-1),
+                                              cpu.threads_for(memory.size * 8))
     return gradient
 
 
 def _pair(prediction, target):
-    """The prediction, and both as vectors in its memory order."""
-    prediction, flat = dense(_check.floats(prediction, "prediction"))
+    """The prediction, its memory, and the target's as a vector in the same order."""
+    prediction, memory = dense(_check.floats(prediction, "prediction"))
     target = _check.floats(target, "target", dtype=prediction.dtype)
     _check.shape(target, prediction.shape, "target", "that of prediction")
-    return prediction, flat, like(target, prediction)
+    return prediction, memory, like(target, prediction, memory).reshape(-1)
 
 
 def _along(rows_function, axis, *arrays):

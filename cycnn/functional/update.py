@@ -6,8 +6,6 @@ from ..kernels import cpu
 from ..kernels import update as kernels
 from . import _check
 
-_SGD = _check.by_dtype(kernels.sgd)
-
 
 def sgd_step(weight, grad, velocity, lr, momentum=0.0, weight_decay=0.0, nesterov=False,
              first=False):
@@ -40,29 +38,58 @@ def sgd_step(weight, grad, velocity, lr, momentum=0.0, weight_decay=0.0, nestero
     weight_decay = _check.number(weight_decay, "weight_decay", 0)
     if nesterov and not momentum:
         raise ValueError("nesterov needs a momentum above 0, got momentum=0")
-    flat = in_place(weight, "weight")
+    state = Weight(weight, "weight")
     if momentum:
         old = in_place(velocity, "velocity")
         if velocity.dtype != weight.dtype:
             raise TypeError(f"velocity must be {weight.dtype} like weight, got {velocity.dtype}")
         _check.shape(velocity, weight.shape, "velocity", "that of weight")
-    else:
-        old = flat[:0]
-    apply_sgd(flat, weight.shape, grad, old, lr, momentum, weight_decay, bool(nesterov),
-              bool(first))
+        state.set_velocity(old)
+    apply_sgd([state], [grad], lr, momentum, weight_decay, bool(nesterov), bool(first))
 
 
-def apply_sgd(flat, shape, grad, velocity, lr, momentum, weight_decay, nesterov, first):
-    """`sgd_step` for an optimizer that has checked the rest: only `grad` is new at every step.
+class Weight:
+    """An array that steps change in place, checked once for all of them.
 
-    `flat` and `velocity` are the memory of weight and velocity as vectors (:func:`in_place`).
+    Attributes
+    ----------
+    data : numpy.ndarray
+    velocity : numpy.ndarray or None
+        A vector of the same size and type.
+    memory : kernels.update.Memory
+        Both as the kernel takes them.
     """
-    grad = _check.floats(grad, "grad", dtype=flat.dtype)
-    _check.shape(grad, shape, "grad", "that of weight")
-    if not grad.flags.c_contiguous:
-        grad = np.ascontiguousarray(grad)
-    _SGD[flat.dtype](flat, grad.reshape(-1), velocity, lr, momentum, weight_decay, nesterov,
-                     first, cpu.threads_for(flat.size * 8))
+
+    def __init__(self, data, name):
+        self.data, self.flat = data, in_place(data, name)
+        self.shape, self.dtype, self.size = data.shape, data.dtype, data.size
+        self.set_velocity(None)
+
+    def set_velocity(self, velocity):
+        self.velocity = velocity
+        self.memory = kernels.Memory(self.flat, velocity)
+
+
+def apply_sgd(weights, grads, lr, momentum, weight_decay, nesterov, first=False):
+    """`sgd_step` for several weights, when all but the gradients has been checked.
+
+    `weights` is a list of :class:`Weight`, each with a velocity if there is momentum, and `grads` a
+    list as long, in which those that the kernel cannot take are replaced.
+    """
+    size = 0
+    for i, weight in enumerate(weights):
+        grad = grads[i]
+        # What a layer's backward gives; in one look, for this is done for every weight in every
+        # step.
+        if (type(grad) is not np.ndarray or grad.dtype is not weight.dtype
+                or grad.shape != weight.shape or not (flags := grad.flags).c_contiguous
+                or not flags.aligned):
+            grad = _check.floats(grad, "grad", dtype=weight.dtype)
+            _check.shape(grad, weight.shape, "grad", "that of weight")
+            grads[i] = np.ascontiguousarray(grad)
+        size += weight.size
+    kernels.sgd([weight.memory for weight in weights], grads, lr, momentum, weight_decay, nesterov,
+                first, cpu.threads_for(size * 8))
 
 
 def in_place(x, name):

@@ -4,6 +4,7 @@ from cython.parallel cimport prange
 
 from cycnn.kernels cimport fastmath
 from cycnn.kernels.fastmath cimport real
+from .buffers cimport address
 
 # Elements of one parallel task: fixed, so that no rounding depends on the number of threads.
 cdef enum:
@@ -15,37 +16,57 @@ cpdef enum:
     TANH
     SIGMOID
 
+# The arrays of `forward` and `backward` hold n numbers without gaps, all of float or all of double,
+# as `size` of one says.
+
+def forward(int function, x, y, Py_ssize_t n, int size, double slope, int threads):
+    """y = function(x); `slope` is that of LEAKY_RELU below zero."""
+    cdef const char *px = address(x)
+    cdef char *py = address(y)
+    with nogil:
+        if size == sizeof(float):
+            forward_all(function, <const float *>px, <float *>py, n, <float>slope, threads)
+        else:
+            forward_all(function, <const double *>px, <double *>py, n, slope, threads)
+
+
+def backward(int function, dy, x, dx, Py_ssize_t n, int size, double slope, int threads):
+    """dx = dy * function'(x); `x` is the function's result, but LEAKY_RELU's argument."""
+    cdef const char *pdy = address(dy)
+    cdef const char *px = address(x)
+    cdef char *pdx = address(dx)
+    with nogil:
+        if size == sizeof(float):
+            backward_all(function, <const float *>pdy, <const float *>px, <float *>pdx, n,
+                         <float>slope, threads)
+        else:
+            backward_all(function, <const double *>pdy, <const double *>px, <double *>pdx, n,
+                         slope, threads)
+
+
 # One thread runs the loops below without OpenMP: to open a parallel region of one thread costs as
 # much as a small array.
 
-def forward(int function, const real[::1] x, real[::1] y, real slope, int threads):
-    """y = function(x); `slope` is that of LEAKY_RELU below zero."""
-    cdef Py_ssize_t n = x.shape[0], chunks = (n + CHUNK - 1) // CHUNK, i
-    cdef const real *px = &x[0]
-    cdef real *py = &y[0]
-    with nogil:
-        if threads == 1:
-            for i in range(chunks):
-                forward_chunk(function, px, py, n, i, slope)
-        else:
-            for i in prange(chunks, num_threads=threads, schedule="static"):
-                forward_chunk(function, px, py, n, i, slope)
+cdef void forward_all(int function, const real *x, real *y, Py_ssize_t n, real slope,
+                      int threads) noexcept nogil:
+    cdef Py_ssize_t chunks = (n + CHUNK - 1) // CHUNK, i
+    if threads == 1:
+        for i in range(chunks):
+            forward_chunk(function, x, y, n, i, slope)
+    else:
+        for i in prange(chunks, num_threads=threads, schedule="static"):
+            forward_chunk(function, x, y, n, i, slope)
 
 
-def backward(int function, const real[::1] dy, const real[::1] x, real[::1] dx, real slope,
-             int threads):
-    """dx = dy * function'(x); `x` is the function's result, but LEAKY_RELU's argument."""
-    cdef Py_ssize_t n = dy.shape[0], chunks = (n + CHUNK - 1) // CHUNK, i
-    cdef const real *pdy = &dy[0]
-    cdef const real *px = &x[0]
-    cdef real *pdx = &dx[0]
-    with nogil:
-        if threads == 1:
-            for i in range(chunks):
-                backward_chunk(function, pdy, px, pdx, n, i, slope)
-        else:
-            for i in prange(chunks, num_threads=threads, schedule="static"):
-                backward_chunk(function, pdy, px, pdx, n, i, slope)
+cdef void backward_all(int function, const real *dy, const real *x, real *dx, Py_ssize_t n,
+                       real slope, int threads) noexcept nogil:
+    cdef Py_ssize_t chunks = (n + CHUNK - 1) // CHUNK, i
+    if threads == 1:
+        for i in range(chunks):
+            backward_chunk(function, dy, x, dx, n, i, slope)
+    else:
+        for i in prange(chunks, num_threads=threads, schedule="static"):
+            backward_chunk(function, dy, x, dx, n, i, slope)
 
 
 # The comparisons are written so that NaN takes the branch that passes it on. Constants are cast,

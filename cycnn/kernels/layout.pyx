@@ -2,6 +2,8 @@
 
 from cython.parallel cimport prange
 
+from .buffers cimport address
+
 ctypedef fused real:
     float
     double
@@ -11,41 +13,64 @@ ctypedef fused pixel:
     float
     double
 
-# Transposition goes in squares of this side: their lines stay in the first-level cache until every
-# number of them has been used.
+cdef extern from "transpose.h":
+    void f32_transpose(const float *x, Py_ssize_t x_row, Py_ssize_t rows, Py_ssize_t columns,
+                       float *y, Py_ssize_t y_row) nogil
+    void f64_transpose(const double *x, Py_ssize_t x_row, Py_ssize_t rows, Py_ssize_t columns,
+                       double *y, Py_ssize_t y_row) nogil
+
+# The shortest piece of an image's longer axis that is worth a task of its own.
 cdef enum:
-    SIDE = 32
+    PIECE = 256
 
 # One thread runs the loops below without OpenMP: to open a parallel region of one thread costs as
 # much as a small array.
 
 
-def transpose(const real[:, :, ::1] x, real[:, :, ::1] y, int threads):
-    """y[n, j, i] = x[n, i, j]: with pixels as one axis, from channels first to last, and back."""
-    cdef Py_ssize_t images = x.shape[0], rows = x.shape[1], columns = x.shape[2]
-    cdef Py_ssize_t strips = (columns + SIDE - 1) // SIDE, i
-    cdef const real *px = &x[0, 0, 0]
-    cdef real *py = &y[0, 0, 0]
+def transpose(x, y, Py_ssize_t images, Py_ssize_t rows, Py_ssize_t columns, int threads):
+    """y[n, j, i] = x[n, i, j]: with pixels as one axis, from channels first to last, and back.
+
+    x and y are float or double arrays without gaps, of that many numbers.
+    """
+    # Threads share the images, or pieces of them where there are too few.
+    cdef Py_ssize_t pieces = max(1, min((threads + images - 1) // images,
+                                        max(rows, columns) // PIECE))
+    cdef const char *px = address(x)
+    cdef char *py = address(y)
+    cdef bint is_double = x.itemsize == sizeof(double)
+    cdef Py_ssize_t i
     with nogil:
         if threads == 1:
-            for i in range(images * strips):
-                transpose_strip(px, py, rows, columns, i)
+            for i in range(images * pieces):
+                transpose_task(px, py, is_double, rows, columns, pieces, i)
         else:
-            for i in prange(images * strips, num_threads=threads, schedule="static"):
-                transpose_strip(px, py, rows, columns, i)
+            for i in prange(images * pieces, num_threads=threads, schedule="static"):
+                transpose_task(px, py, is_double, rows, columns, pieces, i)
 
 
-cdef inline void transpose_strip(const real *x, real *y, Py_ssize_t rows, Py_ssize_t columns,
-                                 Py_ssize_t task) noexcept nogil:
-    """SIDE columns of one image."""
-    cdef Py_ssize_t strips = (columns + SIDE - 1) // SIDE, left = task % strips * SIDE
-    cdef Py_ssize_t top = 0, i, j
-    x, y = x + task // strips * rows * columns, y + task // strips * rows * columns
-    while top < rows:
-        for j in range(left, min(left + SIDE, columns)):
-            for i in range(top, min(top + SIDE, rows)):
-                y[j * rows + i] = x[i * columns + j]
-        top += SIDE
+cdef void transpose_task(const char *x, char *y, bint is_double, Py_ssize_t rows,
+                         Py_ssize_t columns, Py_ssize_t pieces, Py_ssize_t task) noexcept nogil:
+    if is_double:
+        transpose_piece(<const double *>x, <double *>y, rows, columns, pieces, task)
+    else:
+        transpose_piece(<const float *>x, <float *>y, rows, columns, pieces, task)
+
+
+cdef inline void transpose_piece(const real *x, real *y, Py_ssize_t rows, Py_ssize_t columns,
+                                 Py_ssize_t pieces, Py_ssize_t task) noexcept nogil:
+    """Of one image, the part of its longer axis that is `task`'s."""
+    cdef Py_ssize_t image = task // pieces, piece = task % pieces
+    cdef Py_ssize_t top = 0, bottom = rows, left = 0, right = columns
+    if rows > columns:
+        top, bottom = rows * piece // pieces, rows * (piece + 1) // pieces
+    else:
+        left, right = columns * piece // pieces, columns * (piece + 1) // pieces
+    x = x + image * rows * columns + top * columns + left
+    y = y + image * rows * columns + left * rows + top
+    if real is float:
+        f32_transpose(x, columns, bottom - top, right - left, y, rows)
+    else:
+        f64_transpose(x, columns, bottom - top, right - left, y, rows)
 
 
 def gather(const pixel[:, ::1] images, const long long[::1] indices, const real[::1] mean,

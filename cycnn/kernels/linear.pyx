@@ -4,56 +4,71 @@
     dx[n, i] = sum over o of dy[n, o] * weight[o, i]               weight rows are the tile's columns
     dweight[o, i] = sum over n of dy[n, o] * x[n, i]               x rows are the tile's columns
 
-The weight is never brought into another order as a whole.
+The weight is never brought into another order as a whole. A large one (10 MB for 25088 inputs and
+100 outputs) does not fit L2, so each pass reads or writes it once, in stretches that are long
+enough for the processor to fetch ahead.
 """
 
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
 
-from .buffers cimport allocate, whole_lines
-from .tile cimport (TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_dots, tile_pack, tile_rows,
-                    tile_sum)
+from .buffers cimport address, allocate, whole_lines
+from .tile cimport (DOT_COLUMNS, DOT_ROWS, TILE_FROM_C, TILE_FROM_ZERO, TILE_ROWS_2, lanes_of, real,
+                    tile_dots, tile_pack_panels, tile_rows, tile_sum)
 
 cdef enum:
-    # Terms of a dot product that are summed at once: four rows of each factor fit L1 and L2. Fixed,
-    # so that the order of the additions depends on the length alone.
-    DOT_TERMS = 2048
-    # Terms of the other two products summed at once: a panel of two vectors of them fits L1.
-    PANEL_TERMS = 256
-    # Panels that one task computes side by side, so that it reads and writes long stretches, and
-    # the rows that it computes for each of them in turn.
-    STRIP_PANELS = 4
-    BLOCK_ROWS = 84
-    # Rows of x, and outputs, that one task computes.
-    TASK_ROWS = 32
-    TASK_OUTPUTS = 16
+    # Terms of a dot product that are summed at once: the rows of one tile fit L1. Fixed, so that
+    # the order of the additions depends on the length alone.
+    DOT_TERMS = 1024
+    # Rows of x that one task takes at most: with DOT_TERMS numbers of each, a part of L2.
+    TASK_ROWS = 64
+    # Bytes of the columns that one task of the backward pass takes at most, and the terms that are
+    # summed at once there: together a part of L2.
+    STRIP_BYTES = 2048
+    PANEL_TERMS = 128
+    # A weight of at most so many bytes is still in L2 when it is wanted again.
+    IN_PLACE_BYTES = 1 << 18
 
 
-def forward(const real[:, ::1] x, const real[:, ::1] weight, const real[::1] bias,
-            real[:, ::1] y, int threads):
-    """y = x weight^T + bias. x (N, in), weight (out, in), bias (out,) or None, y (N, out)."""
-    cdef Py_ssize_t row_tasks = (x.shape[0] + TASK_ROWS - 1) // TASK_ROWS
-    cdef Py_ssize_t output_tasks = (weight.shape[0] + TASK_OUTPUTS - 1) // TASK_OUTPUTS, i
-    cdef const real *start = NULL
-    cdef const real *px = &x[0, 0]
-    cdef const real *pw = &weight[0, 0]
-    cdef real *py = &y[0, 0]
-    cdef Py_ssize_t n = x.shape[0], n_in = x.shape[1], n_out = weight.shape[0]
-    if bias is not None:
-        start = &bias[0]
+# The arrays of `forward` and `backward` are in C order, all of float or all of double, as `size`
+# of an element says.
+
+def forward(x, weight, bias, y, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out, int size,
+            int threads):
+    """y = x weight^T + bias. x (n, n_in), weight (n_out, n_in), bias (n_out,) or None."""
+    cdef const char *px = address(x)
+    cdef const char *pw = address(weight)
+    cdef const char *pb = NULL if bias is None else address(bias)
+    cdef char *py = address(y)
     with nogil:
-        if threads == 1:
-            for i in range(row_tasks * output_tasks):
-                forward_task(px, pw, start, py, n_in, n_out, i // output_tasks * TASK_ROWS,
-                             min(n, (i // output_tasks + 1) * TASK_ROWS),
-                             i % output_tasks * TASK_OUTPUTS,
-                             min(n_out, (i % output_tasks + 1) * TASK_OUTPUTS))
+        if size == sizeof(float):
+            forward_tasks(<const float *>px, <const float *>pw, <const float *>pb, <float *>py,
+                          n, n_in, n_out, threads)
         else:
-            for i in prange(row_tasks * output_tasks, num_threads=threads, schedule="static"):
-                forward_task(px, pw, start, py, n_in, n_out, i // output_tasks * TASK_ROWS,
-                             min(n, (i // output_tasks + 1) * TASK_ROWS),
-                             i % output_tasks * TASK_OUTPUTS,
-                             min(n_out, (i % output_tasks + 1) * TASK_OUTPUTS))
+            forward_tasks(<const double *>px, <const double *>pw, <const double *>pb,
+                          <double *>py, n, n_in, n_out, threads)
+
+
+cdef void forward_tasks(const real *x, const real *weight, const real *bias, real *y, Py_ssize_t n,
+                        Py_ssize_t n_in, Py_ssize_t n_out, int threads) noexcept nogil:
+    cdef Py_ssize_t i
+    # Threads share out the larger factor, so that each reads only a part of it: the outputs, unless
+    # there are more rows. Where the outputs are too few for all threads, the rows are divided too.
+    cdef Py_ssize_t across = min(<Py_ssize_t>threads, (n_out + DOT_COLUMNS - 1) // DOT_COLUMNS)
+    if n > n_out:
+        across = 1
+    cdef Py_ssize_t share = min(threads // across, (n + DOT_ROWS - 1) // DOT_ROWS)
+    cdef Py_ssize_t down = ((n + TASK_ROWS - 1) // TASK_ROWS + share - 1) // share * share
+    if threads == 1:
+        for i in range(down * across):
+            forward_task(x, weight, bias, y, n_in, n_out, i // across * n // down,
+                         (i // across + 1) * n // down, i % across * n_out // across,
+                         (i % across + 1) * n_out // across)
+    else:
+        for i in prange(down * across, num_threads=threads, schedule="static"):
+            forward_task(x, weight, bias, y, n_in, n_out, i // across * n // down,
+                         (i // across + 1) * n // down, i % across * n_out // across,
+                         (i % across + 1) * n_out // across)
 
 
 cdef void forward_task(const real *x, const real *weight, const real *bias, real *y,
@@ -71,88 +86,97 @@ cdef void forward_task(const real *x, const real *weight, const real *bias, real
         j += DOT_TERMS
 
 
-def input_gradient(const real[:, ::1] dy, const real[:, ::1] weight, real[:, ::1] dx, int threads):
-    """dx = dy weight. dy (N, out), weight (out, in), dx (N, in)."""
+def backward(dy, x, weight, dweight, dbias, dx, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out,
+             int size, int threads):
+    """dweight = dy^T x; dbias the column sums of dy and dx = dy weight, unless they are None."""
+    cdef const char *pdy = address(dy)
+    cdef const char *px = address(x)
+    cdef const char *pw = address(weight)
+    cdef char *pdw = address(dweight)
+    cdef char *pdb = NULL if dbias is None else address(dbias)
+    cdef char *pdx = NULL if dx is None else address(dx)
     with nogil:
-        product(&dy[0, 0], dy.shape[1], 1, dy.shape[0], dy.shape[1], &weight[0, 0],
-                weight.shape[1], &dx[0, 0], threads)
+        if size == sizeof(float):
+            backward_strips(<const float *>pdy, <const float *>px, <const float *>pw, <float *>pdw,
+                            <float *>pdb, <float *>pdx, n, n_in, n_out, threads)
+        else:
+            backward_strips(<const double *>pdy, <const double *>px, <const double *>pw,
+                            <double *>pdw, <double *>pdb, <double *>pdx, n, n_in, n_out, threads)
 
 
-def weight_gradient(const real[:, ::1] dy, const real[:, ::1] x, real[:, ::1] dweight,
-                    real[::1] dbias, int threads):
-    """dweight = dy^T x, and dbias the column sums of dy unless it is None."""
-    cdef Py_ssize_t n, o
-    with nogil:
-        product(&dy[0, 0], 1, dy.shape[1], dy.shape[1], dy.shape[0], &x[0, 0], x.shape[1],
-                &dweight[0, 0], threads)
-        if dbias is not None:
-            for o in range(dy.shape[1]):
-                dbias[o] = dy[0, o]
-            for n in range(1, dy.shape[0]):
-                for o in range(dy.shape[1]):
-                    dbias[o] += dy[n, o]
-
-
-cdef int product(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, Py_ssize_t n_rows,
-                 Py_ssize_t n_terms, const real *b, Py_ssize_t n_columns, real *c,
-                 int threads) except -1 nogil:
-    """c[i, k] = sum over j of a[i * a_row + j * a_step] * b[j, k], b and c in rows of n_columns."""
-    cdef Py_ssize_t strip = STRIP_PANELS * 2 * lanes_of(a)
-    cdef Py_ssize_t strips = (n_columns + strip - 1) // strip, i
-    cdef size_t buffer_size = min(<Py_ssize_t>PANEL_TERMS, n_terms) * strip * sizeof(real)
+cdef int backward_strips(const real *dy, const real *x, const real *weight, real *dweight,
+                         real *dbias, real *dx, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out,
+                         int threads) except -1 nogil:
+    # Strips of columns, of even width, as many for each thread.
+    cdef Py_ssize_t panel = 2 * lanes_of(x), panels = (n_in + panel - 1) // panel, i, o
+    cdef Py_ssize_t strip = STRIP_BYTES // (panel * <Py_ssize_t>sizeof(real))
+    cdef Py_ssize_t strips = ((panels + strip - 1) // strip + threads - 1) // threads * threads
+    cdef size_t buffer_size = whole_lines(STRIP_BYTES * min(<Py_ssize_t>PANEL_TERMS, max(n, n_out)))
     cdef void *block
-    cdef char *buffers = allocate(whole_lines(buffer_size) * threads, &block)
+    cdef char *buffers = allocate(buffer_size * threads, &block)
     if not buffers:
         with gil:
             raise MemoryError("no memory for the working buffer of a linear layer")
     if threads == 1:
         for i in range(strips):
-            product_strip(a, a_row, a_step, n_rows, n_terms, b, n_columns, c, i * strip,
-                          min(strip, n_columns - i * strip), <real *>buffers)
+            backward_strip(dy, x, weight, dweight, dx, n, n_in, n_out,
+                           panels * i // strips * panel,
+                           min(n_in, panels * (i + 1) // strips * panel), <real *>buffers)
     else:
         for i in prange(strips, num_threads=threads, schedule="static"):
-            product_strip(a, a_row, a_step, n_rows, n_terms, b, n_columns, c, i * strip,
-                          min(strip, n_columns - i * strip),
-                          <real *>(buffers + threadid() * whole_lines(buffer_size)))
+            backward_strip(dy, x, weight, dweight, dx, n, n_in, n_out,
+                           panels * i // strips * panel,
+                           min(n_in, panels * (i + 1) // strips * panel),
+                           <real *>(buffers + threadid() * buffer_size))
     free(block)
+    if dbias:
+        for o in range(n_out):
+            dbias[o] = dy[o]
+        for i in range(1, n):
+            for o in range(n_out):
+                dbias[o] += dy[i * n_out + o]
     return 0
 
 
-cdef void product_strip(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, Py_ssize_t n_rows,
-                        Py_ssize_t n_terms, const real *b, Py_ssize_t n_columns, real *c,
-                        Py_ssize_t first, Py_ssize_t count, real *buffer) noexcept nogil:
-    """The columns first <= k < first + count.
+cdef void backward_strip(const real *dy, const real *x, const real *weight, real *dweight, real *dx,
+                         Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t first,
+                         Py_ssize_t end, real *buffer) noexcept nogil:
+    """The columns first <= i < end of dweight and, unless it is NULL, of dx."""
+    product(dy, 1, n_out, n_out, n, x + first, n_in, end - first, dweight + first, buffer)
+    if dx:
+        product(dy, n_out, 1, n, n_out, weight + first, n_in, end - first, dx + first, buffer)
 
-    b is copied into panels of two vectors: its rows may be a multiple of 4 KB apart, where all of
-    them share the same few places of the L1 cache.
+
+cdef void product(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, Py_ssize_t n_rows,
+                  Py_ssize_t n_terms, const real *b, Py_ssize_t row, Py_ssize_t count, real *c,
+                  real *buffer) noexcept nogil:
+    """c[i, k] = sum over j of a[i * a_row + j * a_step] * b[j, k] for k < count.
+
+    Rows of b and c are `row` apart. b is copied into panels of two vectors: its rows may be a
+    multiple of 4 KB apart, where all of them share the same few places of the L1 cache. One tile
+    of rows is computed for all panels in turn, so that c is written in long stretches. A b that
+    serves for one tile only, and fits L2, is read where it lies.
     """
-    cdef Py_ssize_t lanes = lanes_of(a), no_offset = 0, j, row, done, width, part
-    cdef real *panel
+    cdef Py_ssize_t panel = 2 * lanes_of(a), tiles = (n_rows + TILE_ROWS_2 - 1) // TILE_ROWS_2
+    cdef Py_ssize_t no_offset = 0, j = 0, tile, top, k, part
+    cdef bint in_place = tiles == 1 and n_terms * row * <Py_ssize_t>sizeof(real) <= IN_PLACE_BYTES
+    # Vectors are loaded whole, so the last panel is copied if it does not fill them.
+    cdef Py_ssize_t whole = count - count % panel if in_place else 0
     cdef tile_sum sum
-    sum.a_row, sum.a_step, sum.c_row = a_row, a_step, n_columns
+    sum.a_row, sum.a_step, sum.c_row = a_row, a_step, row
     sum.n_runs, sum.runs = 1, &no_offset
-    j = 0
     while j < n_terms:
         sum.run_length = min(<Py_ssize_t>PANEL_TERMS, n_terms - j)
-        panel, done = buffer, 0
-        while done < count:
-            part = min(2 * lanes, count - done)
-            tile_pack(b + j * n_columns + first + done, n_columns, sum.run_length, <int>part,
-                      panel)
-            panel += sum.run_length * ((part + lanes - 1) // lanes * lanes)
-            done += part
-        row = 0
-        while row < n_rows:
-            panel, done = buffer, 0
-            while done < count:
-                part = min(2 * lanes, count - done)
-                width = (part + lanes - 1) // lanes * lanes
-                sum.b_step = width
-                tile_rows(&sum, min(<Py_ssize_t>BLOCK_ROWS, n_rows - row), <int>part,
-                          a + row * a_row + j * a_step, panel, NULL,
-                          c + row * n_columns + first + done,
-                          TILE_FROM_ZERO if j == 0 else TILE_FROM_C, False)
-                panel += sum.run_length * width
-                done += part
-            row += BLOCK_ROWS
+        tile_pack_panels(b + j * row + whole, row, sum.run_length, count - whole, buffer)
+        for tile in range(tiles):
+            top, k = n_rows * tile // tiles, 0
+            while k < count:
+                part = min(panel, count - k)
+                sum.b_step = row if k < whole else panel if part > panel // 2 else panel // 2
+                tile_rows(&sum, n_rows * (tile + 1) // tiles - top, <int>part,
+                          a + top * a_row + j * a_step,
+                          b + j * row + k if k < whole else buffer + (k - whole) * sum.run_length,
+                          NULL, c + top * row + k, TILE_FROM_ZERO if j == 0 else TILE_FROM_C,
+                          False)
+                k += panel
         j += PANEL_TERMS

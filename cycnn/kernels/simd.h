@@ -1,9 +1,10 @@
 /* One vector type for every instruction set: f32v and f64v, F32_LANES and F64_LANES numbers wide.
  *
  * Each has load, store, set1 (one number in every lane), add, mul, fma(a, b, c) = a * b + c, max
- * (of a and b: b where either is NaN), and sum (of its lanes). f32v has sub, and
- * select_wins(a, b, x, y) = x where a > b or a is NaN and b is not, else y. Which instructions these become is decided by the flags that setup.py
- * compiles with. */
+ * (of a and b: b where either is NaN), and sums: of as many vectors as one has lanes, the sum of
+ * each in its lane. f32v has sub, and select_wins(a, b, x, y) = x where a > b or a is NaN and b is
+ * not, else y. Which instructions these become is decided by the flags that setup.py compiles
+ * with. */
 #ifndef CYCNN_SIMD_H
 #define CYCNN_SIMD_H
 
@@ -29,9 +30,11 @@
   #define KEEP_APART(p, q, r) (void)0
   #define PREFETCH(p) (void)0
   #define PREFETCH_TO_WRITE(p) (void)0
+  #define PREFETCH_FOR_LATER(p) (void)0
 #else
   #define PREFETCH(p) __builtin_prefetch(p)
   #define PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1)
+  #define PREFETCH_FOR_LATER(p) __builtin_prefetch(p, 0, 2) /* no nearer than L2: L1 is in use */
   #define KEEP_APART(p, q, r) __asm__("" : "+r"(p), "+r"(q), "+r"(r))
 #endif
 
@@ -48,15 +51,18 @@
 
 #if defined(__SSE2__) || defined(_M_X64)
 #include <immintrin.h>
-ALWAYS_INLINE float sse_sum_ps(__m128 a)
-{
-    a = _mm_add_ps(a, _mm_movehl_ps(a, a));
-    return _mm_cvtss_f32(_mm_add_ss(a, _mm_shuffle_ps(a, a, 1)));
-}
-ALWAYS_INLINE double sse_sum_pd(__m128d a)
-{
-    return _mm_cvtsd_f64(_mm_add_sd(a, _mm_unpackhi_pd(a, a)));
-}
+/* Sums of 4 vectors (2 of double) within each 128 bits, by which wider registers are divided. */
+#define X86_SUMS(M)                                                                               \
+    ALWAYS_INLINE f32v f32_sum4(const f32v *v)                                                    \
+    {                                                                                             \
+        f32v a = M##_add_ps(M##_unpacklo_ps(v[0], v[2]), M##_unpackhi_ps(v[0], v[2]));            \
+        f32v b = M##_add_ps(M##_unpacklo_ps(v[1], v[3]), M##_unpackhi_ps(v[1], v[3]));            \
+        return M##_add_ps(M##_unpacklo_ps(a, b), M##_unpackhi_ps(a, b));                          \
+    }                                                                                             \
+    ALWAYS_INLINE f64v f64_sum2(const f64v *v)                                                    \
+    {                                                                                             \
+        return M##_add_pd(M##_unpacklo_pd(v[0], v[1]), M##_unpackhi_pd(v[0], v[1]));              \
+    }
 #endif
 
 /* TILE_ROWS_2 and TILE_ROWS_1: how many rows of two vectors, and of one, a register tile has.
@@ -79,8 +85,21 @@ ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
     __mmask16 wins = _mm512_cmp_ps_mask(b, b, _CMP_ORD_Q);
     return _mm512_mask_blend_ps(_mm512_mask_cmp_ps_mask(wins, a, b, _CMP_NLE_UQ), y, x);
 }
-ALWAYS_INLINE float f32_sum(f32v a) { return _mm512_reduce_add_ps(a); }
-ALWAYS_INLINE double f64_sum(f64v a) { return _mm512_reduce_add_pd(a); }
+X86_SUMS(_mm512)
+ALWAYS_INLINE f32v f32_sums(const f32v *v)
+{
+    f32v a = f32_sum4(v), b = f32_sum4(v + 4), c = f32_sum4(v + 8), d = f32_sum4(v + 12);
+    a = f32_add(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    c = f32_add(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+    return f32_add(_mm512_shuffle_f32x4(a, c, 0x88), _mm512_shuffle_f32x4(a, c, 0xdd));
+}
+ALWAYS_INLINE f64v f64_sums(const f64v *v)
+{
+    f64v a = f64_sum2(v), b = f64_sum2(v + 2), c = f64_sum2(v + 4), d = f64_sum2(v + 6);
+    a = f64_add(_mm512_shuffle_f64x2(a, b, 0x44), _mm512_shuffle_f64x2(a, b, 0xee));
+    c = f64_add(_mm512_shuffle_f64x2(c, d, 0x44), _mm512_shuffle_f64x2(c, d, 0xee));
+    return f64_add(_mm512_shuffle_f64x2(a, c, 0x88), _mm512_shuffle_f64x2(a, c, 0xdd));
+}
 
 #elif defined(__AVX2__)
 
@@ -98,13 +117,16 @@ ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
     return _mm256_blendv_ps(y, x, _mm256_and_ps(_mm256_cmp_ps(b, b, _CMP_ORD_Q),
                                                 _mm256_cmp_ps(a, b, _CMP_NLE_UQ)));
 }
-ALWAYS_INLINE float f32_sum(f32v a)
+X86_SUMS(_mm256)
+ALWAYS_INLINE f32v f32_sums(const f32v *v)
 {
-    return sse_sum_ps(_mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)));
+    f32v a = f32_sum4(v), b = f32_sum4(v + 4);
+    return f32_add(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
 }
-ALWAYS_INLINE double f64_sum(f64v a)
+ALWAYS_INLINE f64v f64_sums(const f64v *v)
 {
-    return sse_sum_pd(_mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1)));
+    f64v a = f64_sum2(v), b = f64_sum2(v + 2);
+    return f64_add(_mm256_permute2f128_pd(a, b, 0x20), _mm256_permute2f128_pd(a, b, 0x31));
 }
 
 #elif defined(__SSE2__) || defined(_M_X64)
@@ -126,8 +148,9 @@ ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
     const __m128 wins = _mm_and_ps(_mm_cmpord_ps(b, b), _mm_cmpnle_ps(a, b));
     return _mm_or_ps(_mm_and_ps(wins, x), _mm_andnot_ps(wins, y));
 }
-ALWAYS_INLINE float f32_sum(f32v a) { return sse_sum_ps(a); }
-ALWAYS_INLINE double f64_sum(f64v a) { return sse_sum_pd(a); }
+X86_SUMS(_mm)
+ALWAYS_INLINE f32v f32_sums(const f32v *v) { return f32_sum4(v); }
+ALWAYS_INLINE f64v f64_sums(const f64v *v) { return f64_sum2(v); }
 
 #elif defined(__aarch64__) || defined(_M_ARM64)
 
@@ -148,8 +171,11 @@ ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
     /* not a <= b, and b is no NaN */
     return vbslq_f32(vbicq_u32(vceqq_f32(b, b), vcleq_f32(a, b)), x, y);
 }
-ALWAYS_INLINE float f32_sum(f32v a) { return vaddvq_f32(a); }
-ALWAYS_INLINE double f64_sum(f64v a) { return vaddvq_f64(a); }
+ALWAYS_INLINE f32v f32_sums(const f32v *v)
+{
+    return vpaddq_f32(vpaddq_f32(v[0], v[1]), vpaddq_f32(v[2], v[3]));
+}
+ALWAYS_INLINE f64v f64_sums(const f64v *v) { return vpaddq_f64(v[0], v[1]); }
 
 #else /* any other processor: one number at a time */
 
@@ -173,8 +199,8 @@ ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
     return !(a <= b) && b == b ? x : y;
 }
-ALWAYS_INLINE float f32_sum(f32v a) { return a; }
-ALWAYS_INLINE double f64_sum(f64v a) { return a; }
+ALWAYS_INLINE f32v f32_sums(const f32v *v) { return v[0]; }
+ALWAYS_INLINE f64v f64_sums(const f64v *v) { return v[0]; }
 
 #endif
 #endif

@@ -37,9 +37,9 @@ typedef struct {
 /* What the sums begin with, and whether a ReLU follows the last term. */
 enum { TILE_FROM_ZERO, TILE_FROM_BIAS, TILE_FROM_C, TILE_START = 3, TILE_RELU = 4 };
 
-/* The tile of dot products: 16 or 12 sums, 8 or 7 vectors loaded a step. */
+/* The tile of dot products: 24 or 12 sums, 10 or 7 vectors loaded a step. */
 #define DOT_ROWS (TILE_ROWS_2 >= 12 ? 4 : 3)
-#define DOT_COLUMNS 4
+#define DOT_COLUMNS (TILE_ROWS_2 >= 12 ? 6 : 4)
 
 #define TILE_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define TILE_ROWS_MAX TILE_MAX(TILE_ROWS_1, TILE_ROWS_2)

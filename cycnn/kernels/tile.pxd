@@ -12,6 +12,8 @@ cdef extern from "tile.h":
 
     int F32_LANES
     int F64_LANES
+    int DOT_COLUMNS
+    int DOT_ROWS
     int TILE_ROWS_2
     int TILE_FROM_ZERO
     int TILE_FROM_BIAS
@@ -32,6 +34,8 @@ cdef void tile_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real 
                     const real *bias, real *c, int flags, bint depthwise) noexcept nogil
 cdef void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
                     real *to) noexcept nogil
+cdef void tile_pack_panels(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, Py_ssize_t count,
+                           real *to) noexcept nogil
 cdef void tile_dots(const real *a, Py_ssize_t a_row, Py_ssize_t n_rows, const real *b,
                     Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, real *c,
                     Py_ssize_t c_row) noexcept nogil

@@ -14,6 +14,10 @@ cdef extern from "tile.h":
                   float *to) noexcept nogil
     void f64_pack(const double *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
                   double *to) noexcept nogil
+    void f32_pack_panels(const float *x, Py_ssize_t x_row, Py_ssize_t n_rows, Py_ssize_t count,
+                         float *to) noexcept nogil
+    void f64_pack_panels(const double *x, Py_ssize_t x_row, Py_ssize_t n_rows, Py_ssize_t count,
+                         double *to) noexcept nogil
     void f32_dots(const float *a, Py_ssize_t a_row, Py_ssize_t n_rows, const float *b,
                   Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, float *c,
                   Py_ssize_t c_row) noexcept nogil
@@ -44,6 +48,15 @@ cdef void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int coun
         f32_pack(x, x_row, n_rows, count, to)
     else:
         f64_pack(x, x_row, n_rows, count, to)
+
+
+cdef void tile_pack_panels(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, Py_ssize_t count,
+                           real *to) noexcept nogil:
+    """The same for any number of columns: in panels of two vectors, one after the other."""
+    if real is float:
+        f32_pack_panels(x, x_row, n_rows, count, to)
+    else:
+        f64_pack_panels(x, x_row, n_rows, count, to)
 
 
 cdef void tile_dots(const real *a, Py_ssize_t a_row, Py_ssize_t n_rows, const real *b,

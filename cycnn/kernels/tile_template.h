@@ -132,62 +132,93 @@ LOCAL void TILE(pack)(const REAL *x, ptrdiff_t x_row, ptrdiff_t n_rows, int coun
     }
 }
 
+/* The same for any number of columns: panels of two vectors (the last may have one), each n_rows
+ * high, one after the other. Goes row by row, as memory is read fastest. */
+LOCAL void TILE(pack_panels)(const REAL *x, ptrdiff_t x_row, ptrdiff_t n_rows, ptrdiff_t count,
+                              REAL *to)
+{
+    const ptrdiff_t whole = count - count % (2 * LANES);
+    for (ptrdiff_t i = 0; i < n_rows; i++)
+        for (ptrdiff_t k = 0; k < whole; k += 2 * LANES) {
+            REAL *panel = to + k * n_rows + i * 2 * LANES;
+            SIMD(_store)(panel, SIMD(_load)(x + i * x_row + k));
+            SIMD(_store)(panel + LANES, SIMD(_load)(x + i * x_row + k + LANES));
+        }
+    if (whole < count)
+        TILE(pack)(x + whole, x_row, n_rows, (int)(count - whole), to + whole * n_rows);
+}
+
 /* c[i, k] += the dot product of row i of a and row k of b, for rows that are contiguous in memory:
  * a Linear layer's forward pass, whose two factors both run along the sum, needs no packing. The
  * sums are vectors along the reduction, `rows` x `columns` of them; their lanes are added last. An
- * edge of the matrix computes its last row or column twice rather than having loops of its own. */
+ * edge of the matrix computes its last row or column twice rather than having loops of its own.
+ * `ahead` is as long as a row, and will be wanted later: it is sent for on the way. */
 ALWAYS_INLINE void TILE(dots_loop)(const int rows, const int columns, const REAL *const *a,
-                                   const REAL *const *b, ptrdiff_t length, REAL *out)
+                                   const REAL *const *b, ptrdiff_t length, const REAL *ahead,
+                                   REAL *out)
 {
-    SIMD(v) sums[4][DOT_COLUMNS];
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int k = 0; k < columns; k++) sums[i][k] = SIMD(_set1)(0);
+    const REAL *p[4], *q[6];
+    SIMD(v) sums[4 * 6 + LANES];
+    const int whole = (rows * columns + LANES - 1) / LANES * LANES; /* for SIMD(_sums) */
+    UNROLL for (int i = 0; i < rows; i++) p[i] = a[i];
+    UNROLL for (int k = 0; k < columns; k++) q[k] = b[k];
+    UNROLL for (int i = 0; i < whole; i++) sums[i] = SIMD(_set1)(0);
     ptrdiff_t j = 0;
     for (; j + LANES <= length; j += LANES) {
         SIMD(v) left[4];
-        UNROLL for (int i = 0; i < rows; i++) left[i] = SIMD(_load)(a[i] + j);
+        PREFETCH_FOR_LATER(ahead + j);
+        UNROLL for (int i = 0; i < rows; i++) left[i] = SIMD(_load)(p[i] + j);
         UNROLL for (int k = 0; k < columns; k++) {
-            SIMD(v) right = SIMD(_load)(b[k] + j);
+            SIMD(v) right = SIMD(_load)(q[k] + j);
             UNROLL for (int i = 0; i < rows; i++)
-                sums[i][k] = SIMD(_fma)(left[i], right, sums[i][k]);
+                sums[i * columns + k] = SIMD(_fma)(left[i], right, sums[i * columns + k]);
         }
     }
     if (j < length) { /* the last terms, with zeros after them */
-        REAL edge[4 + DOT_COLUMNS][LANES];
+        REAL edge[4 + 6][LANES];
         memset(edge, 0, sizeof edge);
         for (int i = 0; i < rows; i++) memcpy(edge[i], a[i] + j, (length - j) * sizeof(REAL));
         for (int k = 0; k < columns; k++)
             memcpy(edge[4 + k], b[k] + j, (length - j) * sizeof(REAL));
         UNROLL for (int i = 0; i < rows; i++)
             UNROLL for (int k = 0; k < columns; k++)
-                sums[i][k] = SIMD(_fma)(SIMD(_load)(edge[i]), SIMD(_load)(edge[4 + k]),
-                                        sums[i][k]);
+                sums[i * columns + k] = SIMD(_fma)(SIMD(_load)(edge[i]), SIMD(_load)(edge[4 + k]),
+                                                   sums[i * columns + k]);
     }
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int k = 0; k < columns; k++)
-            out[i * columns + k] = SIMD(_sum)(sums[i][k]);
+    UNROLL for (int i = 0; i < whole; i += LANES)
+        SIMD(_store)(out + i, SIMD(_sums)(sums + i));
 }
 
 LOCAL void TILE(dots)(const REAL *a, ptrdiff_t a_row, ptrdiff_t n_rows, const REAL *b,
                        ptrdiff_t b_row, ptrdiff_t n_columns, ptrdiff_t length, REAL *c,
                        ptrdiff_t c_row)
 {
-    REAL out[4 * DOT_COLUMNS] = {0};
-    const REAL *left[4], *right[DOT_COLUMNS];
-    for (ptrdiff_t k = 0; k < n_columns; k += DOT_COLUMNS) {
-        for (ptrdiff_t v = 0; v < DOT_COLUMNS; v++)
-            right[v] = b + (k + v < n_columns ? k + v : n_columns - 1) * b_row;
+    REAL out[4 * 6 + LANES];
+    const REAL *left[4], *right[6];
+    const ptrdiff_t tiles = (n_columns + DOT_COLUMNS - 1) / DOT_COLUMNS;
+    for (ptrdiff_t t = 0; t < tiles; t++) {
+        /* In tiles of even width (10 columns are 5 + 5), of which there are two kinds. */
+        const ptrdiff_t first = n_columns * t / tiles, end = n_columns * (t + 1) / tiles;
+        const int wide = end - first == DOT_COLUMNS, columns = DOT_COLUMNS - !wide;
+        for (ptrdiff_t k = 0; k < columns; k++)
+            right[k] = b + (first + k < end ? first + k : end - 1) * b_row;
         for (ptrdiff_t i = 0; i < n_rows; i += DOT_ROWS) {
-            const int single = n_rows == 1;
+            /* One of the next tile's columns for each group of rows. */
+            const ptrdiff_t next = end + i / DOT_ROWS;
+            const REAL *ahead = next < n_columns ? b + next * b_row : right[0];
             for (ptrdiff_t u = 0; u < DOT_ROWS; u++)
                 left[u] = a + (i + u < n_rows ? i + u : n_rows - 1) * a_row;
-            if (single)
-                TILE(dots_loop)(1, DOT_COLUMNS, left, right, length, out);
+            if (n_rows == 1 && wide)
+                TILE(dots_loop)(1, DOT_COLUMNS, left, right, length, ahead, out);
+            else if (n_rows == 1)
+                TILE(dots_loop)(1, DOT_COLUMNS - 1, left, right, length, ahead, out);
+            else if (wide)
+                TILE(dots_loop)(DOT_ROWS, DOT_COLUMNS, left, right, length, ahead, out);
             else
-                TILE(dots_loop)(DOT_ROWS, DOT_COLUMNS, left, right, length, out);
+                TILE(dots_loop)(DOT_ROWS, DOT_COLUMNS - 1, left, right, length, ahead, out);
             for (ptrdiff_t u = 0; u < DOT_ROWS && i + u < n_rows; u++)
-                for (ptrdiff_t v = 0; v < DOT_COLUMNS && k + v < n_columns; v++)
-                    c[(i + u) * c_row + k + v] += out[u * DOT_COLUMNS + v];
+                for (ptrdiff_t k = first; k < end; k++)
+                    c[(i + u) * c_row + k] += out[u * columns + k - first];
         }
     }
 }

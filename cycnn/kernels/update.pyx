@@ -1,6 +1,9 @@
 """The optimizers' updates: one pass over memory each."""
 
 from cython.parallel cimport prange
+from libc.stdlib cimport free, malloc
+
+from .buffers cimport address
 
 ctypedef fused real:
     float
@@ -11,38 +14,80 @@ ctypedef fused real:
 cdef enum:
     CHUNK = 16384
 
+# What one step does to one weight.
+cdef struct Update:
+    char *weight
+    const char *grad
+    char *velocity
+    Py_ssize_t size
+    Py_ssize_t end              # of its chunks, in those of all weights
+    bint is_double
 
-def sgd(real[::1] weight, const real[::1] grad, real[::1] velocity, real lr, real momentum,
-        real weight_decay, bint nesterov, bint first, int threads):
+
+cdef class Memory:
+    """Where a weight, a vector, and its velocity, another or None, lie: asked once for all."""
+    cdef object arrays
+    cdef Update update
+
+    def __init__(self, weight, velocity):
+        self.arrays = weight, velocity
+        self.update.size = len(weight)
+        self.update.is_double = weight.itemsize == sizeof(double)
+        self.update.weight = address(weight)
+        self.update.velocity = NULL if velocity is None else address(velocity)
+
+
+def sgd(list weights, list grads, double lr, double momentum, double weight_decay, bint nesterov,
+        bint first, int threads):
     """v = momentum * v + (g + weight_decay * w);  w -= lr * v   (PyTorch's form).
 
-    With `nesterov` the step is g + momentum * v; in the first step v is g itself. Without momentum
-    `velocity` is not touched (its length may be 0).
+    For each of `weights` (Memory) and `grads` (arrays without gaps). With `nesterov` the step is
+    g + momentum * v; with `first` v is g itself. Without momentum there is no velocity.
     """
-    cdef Py_ssize_t n = weight.shape[0], chunks = (n + CHUNK - 1) // CHUNK, i
-    if n == 0:
-        return
-    cdef real *w = &weight[0]
-    cdef const real *g = &grad[0]
-    cdef real *v = &velocity[0] if momentum != 0 else NULL
-    with nogil:
-        # One thread does without OpenMP: a region of one thread costs as much as a small array.
-        if threads == 1:
-            for i in range(chunks):
-                sgd_chunk(w, g, v, n, i, lr, momentum, weight_decay, nesterov, first)
-        else:
-            for i in prange(chunks, num_threads=threads, schedule="static"):
-                sgd_chunk(w, g, v, n, i, lr, momentum, weight_decay, nesterov, first)
+    cdef Py_ssize_t n = len(weights), chunks = 0, i
+    cdef Update *updates = <Update *>malloc(max(n, 1) * sizeof(Update))
+    if not updates:
+        raise MemoryError("no memory for the list of weights")
+    try:
+        for i in range(n):
+            updates[i] = (<Memory>weights[i]).update
+            updates[i].grad = address(grads[i])
+            chunks += (updates[i].size + CHUNK - 1) // CHUNK
+            updates[i].end = chunks
+        with nogil:
+            # One thread does without OpenMP: a region of one thread costs as much as a small array.
+            if threads == 1:
+                for i in range(chunks):
+                    sgd_chunk(updates, i, lr, momentum, weight_decay, nesterov, first)
+            else:
+                for i in prange(chunks, num_threads=threads, schedule="static"):
+                    sgd_chunk(updates, i, lr, momentum, weight_decay, nesterov, first)
+    finally:
+        free(updates)
 
 
-cdef inline void sgd_chunk(real *w, const real *g, real *v, Py_ssize_t n, Py_ssize_t chunk,
-                           real lr, real momentum, real weight_decay, bint nesterov,
-                           bint first) noexcept nogil:
-    w, g, n = w + chunk * CHUNK, g + chunk * CHUNK, min(CHUNK, n - chunk * CHUNK)
+cdef void sgd_chunk(const Update *u, Py_ssize_t chunk, double lr, double momentum,
+                    double weight_decay, bint nesterov, bint first) noexcept nogil:
+    while chunk >= u.end:
+        u += 1
+    # Its chunks are the last before its end.
+    cdef Py_ssize_t start = (chunk - u.end + (u.size + CHUNK - 1) // CHUNK) * CHUNK
+    cdef Py_ssize_t n = min(<Py_ssize_t>CHUNK, u.size - start)
+    if u.is_double:
+        sgd_range(<double *>u.weight + start, <const double *>u.grad + start,
+                  <double *>u.velocity + start, n, lr, momentum, weight_decay, nesterov, first)
+    else:
+        sgd_range(<float *>u.weight + start, <const float *>u.grad + start,
+                  <float *>u.velocity + start, n, <float>lr, <float>momentum,
+                  <float>weight_decay, nesterov, first)
+
+
+cdef inline void sgd_range(real *w, const real *g, real *v, Py_ssize_t n, real lr, real momentum,
+                           real weight_decay, bint nesterov, bint first) noexcept nogil:
     if momentum == 0:
         sgd_plain(w, g, n, lr, weight_decay)
     else:
-        sgd_momentum(w, g, v + chunk * CHUNK, n, lr, momentum, weight_decay, nesterov, first)
+        sgd_momentum(w, g, v, n, lr, momentum, weight_decay, nesterov, first)
 
 
 cdef inline void sgd_plain(real *w, const real *g, Py_ssize_t n, real lr,
