@@ -64,8 +64,11 @@ class SGD:
         weight_decay = _check.number(self.weight_decay, "weight_decay", 0)
         weights, grads = [], []
         for i, parameter in enumerate(self.parameters):
-            if parameter.grad is None:
-                continue
+            grad = parameter.pending
+            if grad is None:
+                grad = parameter.grad
+                if grad is None:
+                    continue
             weight = self._weights[i]
             if weight is None or weight.data is not parameter.data:
                 weight = self._weights[i] = _weight(parameter.data, weight)
@@ -74,7 +77,7 @@ class SGD:
             if momentum and weight.velocity is None:
                 weight.set_velocity(np.zeros_like(weight.flat))
             weights.append(weight)
-            grads.append(parameter.grad)
+            grads.append(grad)
         apply_sgd(weights, grads, lr, momentum, weight_decay, self.nesterov)
 
     def __repr__(self):

@@ -142,6 +142,66 @@ def test_errors_name_the_layer(rng):
         model.backward(y[:, :8])
 
 
+def linear(*args, **options):
+    return cn.Linear(*args, **options, rng=np.random.default_rng(3))
+
+
+# Linear layers between others, their weights small and large (then the optimizer works out the
+# gradient), with and without a ReLU before and behind.
+DENSE = {
+    "small": lambda: [conv(3, 8, 3), cn.ReLU(), cn.Flatten(), linear(512, 20), cn.ReLU(),
+                      linear(20, 5)],
+    "large": lambda: [conv(3, 16, 3), cn.ReLU(), cn.Flatten(), linear(1024, 150), cn.ReLU(),
+                      linear(150, 233, bias=False), linear(233, 7)],
+    "large behind a pool": lambda: [conv(3, 70, 3), cn.ReLU(), cn.MaxPool2d(2), cn.Flatten(),
+                                    linear(1120, 37), cn.ReLU(), linear(37, 5)],
+    "other layers between": lambda: [conv(3, 16, 3), cn.Tanh(), cn.Flatten(), linear(1024, 40),
+                                     cn.LeakyReLU(), linear(40, 5), cn.ReLU()],
+    "large first and last": lambda: [cn.Flatten(), linear(300, 130), cn.ReLU(), linear(130, 300)],
+}
+
+
+@pytest.mark.parametrize("net", DENSE)
+@pytest.mark.parametrize("batch", [1, 3, 140])
+def test_dense_networks_layer_by_layer(net, batch, rng):
+    model = cn.Sequential(*DENSE[net]())
+    layers = copy.deepcopy(model.layers)
+    x = normal(rng, np.float32, batch, 3, 10, 10)
+    for accumulate in (False, False, True, True):
+        expected = alone(layers, x)
+        y = model.forward(x)
+        np.testing.assert_array_equal(y, expected)
+        dy = normal(rng, np.float32, *y.shape)
+        dx = model.backward(dy, accumulate=accumulate)
+        for layer in reversed(layers):
+            dy = layer.backward(dy, accumulate=accumulate)
+        np.testing.assert_array_equal(dx, dy)
+        assert_equal(gradients(model), gradients(cn.Sequential(*layers)))
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"weight_decay": 0.1}, {"momentum": 0.9},
+    {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}], ids=str)
+@pytest.mark.parametrize("net", ["large", "large behind a pool"])
+def test_steps_with_gradients_never_written(net, options, rng):
+    """SGD takes the same steps, bit for bit, as with gradients that were read before."""
+    model, other = (cn.Sequential(*DENSE[net]()) for _ in range(2))
+    steps = [cn.SGD(one.parameters(), lr=0.05, **options) for one in (model, other)]
+    x, labels = normal(rng, np.float32, 9, 3, 10, 10), rng.integers(0, 5, 9)
+    loss = cn.CrossEntropyLoss()
+    for _ in range(3):
+        for one in (model, other):
+            loss.forward(one.forward(x), labels)
+            one.backward(loss.backward(), input_gradient=False)
+        assert any(parameter.pending for parameter in model.parameters())
+        gradients(other)
+        assert not any(parameter.pending for parameter in other.parameters())
+        for step in steps:
+            step.step()
+        assert_equal(model.state_dict().values(), other.state_dict().values())
+        assert_equal(gradients(model), gradients(other))
+
+
 def test_dead_windows_get_no_gradient():
     layer = conv(1, 1, 1)
     layer.weight.data[...], layer.bias.data[...] = 1, 0

@@ -28,6 +28,11 @@ def linear(x, weight, bias=None):
     ValueError, TypeError
         If the shapes or types do not fit together.
     """
+    return linear_chain(x, weight, bias)
+
+
+def linear_chain(x, weight, bias, relu=False):
+    """:func:`linear`, then ReLU if wanted."""
     x, weight = _matrices(x, weight)
     if bias is not None:
         bias = _check.dense(bias, "bias", 1, x.dtype)
@@ -36,12 +41,12 @@ def linear(x, weight, bias=None):
     outputs = len(weight)
     y = empty((rows, outputs), x.dtype)
     if rows:
-        kernel.forward(x, weight, bias, y, rows, inputs, outputs, x.itemsize,
+        kernel.forward(x, weight, bias, y, rows, inputs, outputs, relu, x.itemsize,
                        threads_for(rows * inputs * outputs))
     return y
 
 
-def linear_backward(dy, x, weight, bias=False, input_gradient=True):
+def linear_backward(dy, x, weight, bias=False, input_gradient=True, weight_gradient=True):
     r"""Gradients of :func:`linear`.
 
     .. math:: dx = dy\,weight, \qquad dweight = dy^T x, \qquad dbias[o] = \sum_n dy[n, o]
@@ -56,17 +61,28 @@ def linear_backward(dy, x, weight, bias=False, input_gradient=True):
         Whether to compute the gradient of the bias.
     input_gradient : bool
         Whether to compute the gradient of `x`.
+    weight_gradient : bool
+        Whether to compute those of `weight` and bias, which a frozen layer does not need.
 
     Returns
     -------
     dx : array (N, in_features), or None
-    dweight : array (out_features, in_features)
+    dweight : array (out_features, in_features), or None
     dbias : array (out_features,), or None
 
     Raises
     ------
     ValueError, TypeError
         If the shapes or types do not fit together.
+    """
+    return linear_chain_backward(dy, x, weight, bias and weight_gradient, input_gradient, weight_gradient)
+
+
+def linear_chain_backward(dy, x, weight, bias, input_gradient, weight_gradient=True,
+                          masked=False):
+    """:func:`linear_backward`, in which the gradients of weight and bias are wanted or not alone.
+
+    With `masked`, dx is 0 where x is not above 0: the backward pass of a ReLU that made x.
     """
     x, weight = _matrices(x, weight)
     dy = _check.dense(dy, "dy", 2, x.dtype)
@@ -75,13 +91,40 @@ def linear_backward(dy, x, weight, bias=False, input_gradient=True):
     _check.shape(dy, (rows, outputs), "dy", "that of linear's result")
     # Without images, every sum is empty.
     new = empty if rows else np.zeros
-    dweight = new(weight.shape, x.dtype)
+    dweight = new(weight.shape, x.dtype) if weight_gradient else None
     dbias = new((outputs,), x.dtype) if bias else None
     dx = new(x.shape, x.dtype) if input_gradient else None
     if rows:
-        kernel.backward(dy, x, weight, dweight, dbias, dx, rows, inputs, outputs, x.itemsize,
-                        threads_for(rows * inputs * outputs))
+        kernel.backward(dy, x, weight, dweight, dbias, dx, rows, inputs, outputs, masked,
+                        x.itemsize, threads_for(rows * inputs * outputs))
     return dx, dweight, dbias
+
+
+class WeightGradient:
+    """The gradient of a linear layer's weight, dy^T x, before it is worked out.
+
+    A large one is as much memory to write and read again as the weight itself; an optimizer that
+    knows this class goes without. dy and x must not change as long as it is needed.
+    """
+
+    __slots__ = ("dy", "x", "shape", "dtype", "size")
+
+    def __init__(self, dy, x):
+        self.x = _check.dense(x, "x", 2)
+        self.dy = _check.dense(dy, "dy", 2, self.x.dtype)
+        self.shape, self.dtype = (dy.shape[1], x.shape[1]), self.x.dtype
+        self.size = dy.shape[1] * x.shape[1]
+
+    def array(self):
+        """The gradient as an array."""
+        return linear_backward(self.dy, self.x, np.empty(self.shape, self.dtype),
+                               input_gradient=False)[1]
+
+    def sgd(self, weight, velocity, lr, momentum, weight_decay, nesterov):
+        """:func:`sgd_step` with this gradient, on arrays that have been checked."""
+        kernel.sgd(self.dy, self.x, weight, velocity, len(self.x), self.shape[1], self.shape[0],
+                   lr, momentum, weight_decay, nesterov, self.x.itemsize,
+                   threads_for(self.size * len(self.x)))
 
 
 def _matrices(x, weight):

@@ -5,6 +5,7 @@ import numpy as np
 from ..kernels import cpu
 from ..kernels import update as kernels
 from . import _check
+from .linear import WeightGradient
 
 
 def sgd_step(weight, grad, velocity, lr, momentum=0.0, weight_decay=0.0, nesterov=False,
@@ -76,6 +77,9 @@ def apply_sgd(weights, grads, lr, momentum, weight_decay, nesterov, first=False)
     `weights` is a list of :class:`Weight`, each with a velocity if there is momentum, and `grads` a
     list as long, in which those that the kernel cannot take are replaced.
     """
+    if any(type(grad) is WeightGradient for grad in grads):
+        weights, grads = _apply_products(weights, grads, lr, momentum, weight_decay, nesterov,
+                                         first)
     size = 0
     for i, weight in enumerate(weights):
         grad = grads[i]
@@ -90,6 +94,19 @@ def apply_sgd(weights, grads, lr, momentum, weight_decay, nesterov, first=False)
         size += weight.size
     kernels.sgd([weight.memory for weight in weights], grads, lr, momentum, weight_decay, nesterov,
                 first, cpu.threads_for(size * 8))
+
+
+def _apply_products(weights, grads, lr, momentum, weight_decay, nesterov, first):
+    """Take the steps of the gradients that are no arrays yet; returns the others."""
+    rest, arrays = [], []
+    for weight, grad in zip(weights, grads):
+        if type(grad) is WeightGradient and len(grad.x) and not first:
+            _check.shape(grad, weight.shape, "grad", "that of weight")
+            grad.sgd(weight.flat, weight.velocity, lr, momentum, weight_decay, nesterov)
+        else:
+            rest.append(weight)
+            arrays.append(grad.array() if type(grad) is WeightGradient else grad)
+    return rest, arrays
 
 
 def in_place(x, name):

@@ -5,10 +5,6 @@ from libc.stdlib cimport free, malloc
 
 from .buffers cimport address
 
-ctypedef fused real:
-    float
-    double
-
 # Elements of one parallel task. A fixed length, so that where the vector loop of a task ends, and
 # with it every rounding, does not depend on the number of threads.
 cdef enum:
@@ -80,29 +76,3 @@ cdef void sgd_chunk(const Update *u, Py_ssize_t chunk, double lr, double momentu
         sgd_range(<float *>u.weight + start, <const float *>u.grad + start,
                   <float *>u.velocity + start, n, <float>lr, <float>momentum,
                   <float>weight_decay, nesterov, first)
-
-
-cdef inline void sgd_range(real *w, const real *g, real *v, Py_ssize_t n, real lr, real momentum,
-                           real weight_decay, bint nesterov, bint first) noexcept nogil:
-    if momentum == 0:
-        sgd_plain(w, g, n, lr, weight_decay)
-    else:
-        sgd_momentum(w, g, v, n, lr, momentum, weight_decay, nesterov, first)
-
-
-cdef inline void sgd_plain(real *w, const real *g, Py_ssize_t n, real lr,
-                           real weight_decay) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        w[i] = w[i] - lr * (g[i] + weight_decay * w[i])
-
-
-cdef inline void sgd_momentum(real *w, const real *g, real *v, Py_ssize_t n, real lr,
-                              real momentum, real weight_decay, bint nesterov,
-                              bint first) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef real step
-    for i in range(n):
-        step = g[i] + weight_decay * w[i]
-        v[i] = step if first else momentum * v[i] + step
-        w[i] = w[i] - lr * (step + momentum * v[i] if nesterov else v[i])

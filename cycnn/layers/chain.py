@@ -1,20 +1,29 @@
-"""Chains of layers that are computed in one go: convolution -> ReLU -> 2 x 2 max-pool.
+"""Chains of layers that are computed in one go: convolution -> ReLU -> 2 x 2 max-pool, and
+linear -> ReLU.
 
 :class:`~cycnn.Sequential` finds them. The numbers are the same as layer by layer, and every layer of
 a chain can still be asked for its `backward` alone.
 """
 
+from ..functional import _check
 from ..functional.activation import relu_backward
 from ..functional.chain import conv2d_chain, conv2d_chain_backward
+from ..functional.linear import WeightGradient, linear_chain, linear_chain_backward
 from ._images import channels_last
 from .activation import ReLU
 from .conv import Conv2d
+from .linear import Linear
 from .module import Deferred
 from .pool import MaxPool2d
+from .shape import Flatten
+
+
+# From so many numbers on, the gradient of a Linear's weight is left to the optimizer to work out.
+_LARGE = 1 << 15
 
 
 def steps_of(layers):
-    """The layers in the order of their work: [(position, layer or ConvChain), ...]."""
+    """The layers in the order of their work: [(position, layer or chain), ...]."""
     steps, i = [], 0
     while i < len(layers):
         step = layers[i]
@@ -26,25 +35,50 @@ def steps_of(layers):
                 pool = None
             step = ConvChain(step, relu, pool)
             used += (relu is not None) + (pool is not None)
+        elif _is(step, Linear):
+            relu = _follows(layers, i + 1, ReLU)
+            step = LinearChain(step, relu)
+            used += relu is not None
         steps.append((i, step))
         i += used
-    for (_, step), (_, after) in zip(steps, steps[1:]):
-        if isinstance(step, ConvChain) and isinstance(after, ConvChain):
-            after.input_is_relu = step.gradient_is_masked = step.relu is not None and not step.pool
+    _connect([step for _, step in steps])
     return steps
 
 
-class ConvChain:
+def _connect(steps):
+    """Let each chain know what it may do for, or leave to, those before and behind it."""
+    for i, step in enumerate(steps):
+        if not isinstance(step, _Chain):
+            continue
+        behind = i + 1
+        while behind < len(steps) and _is(steps[behind], Flatten):
+            behind += 1
+        after = steps[behind] if behind < len(steps) else None
+        if isinstance(after, _Chain):
+            after.input_is_relu = step.gradient_is_masked = step.ends_with_relu
+            # What comes between two chains is nobody else's: it stays as it is until the next step.
+            after.input_is_ours = step.gradient_is_ours = True
+
+
+class _Chain:
+    """What a chain knows about those before and behind it."""
+
+    # Whether a ReLU ends this chain; whether the next chain's input gradient does that one's
+    # backward pass, and this chain's that of the ReLU before it.
+    ends_with_relu = gradient_is_masked = input_is_relu = False
+    # Whether the chain's input, and the gradient of its output, are made by chains.
+    input_is_ours = gradient_is_ours = False
+
+
+class ConvChain(_Chain):
     """A Conv2d, and the ReLU and the MaxPool2d behind it where there are any."""
 
     def __init__(self, conv, relu, pool):
         self.conv, self.relu, self.pool = conv, relu, pool
+        self.ends_with_relu = relu is not None and pool is None
         self.winners = None
         # Whether the last forward went layer by layer, because the pool has been changed since.
         self.apart = False
-        # Whether the next chain's input gradient does the backward pass of this one's ReLU, and
-        # this one's that of the ReLU before it.
-        self.gradient_is_masked = self.input_is_relu = False
 
     def forward(self, x):
         conv, relu, pool = self.conv, self.relu, self.pool
@@ -85,7 +119,7 @@ class ConvChain:
             for layer in reversed(self.layers()):
                 dy = layer.backward(dy, input_gradient or layer is not conv, accumulate)
             return relu_backward(dy, x) if self.input_is_relu and input_gradient else dy
-        if self.relu and not self.pool and not self.gradient_is_masked:
+        if self.ends_with_relu and not self.gradient_is_masked:
             dy = relu_backward(dy, self.relu.recall())
         dx, dweight, dbias = conv2d_chain_backward(
             dy, self.winners, x, conv.weight.data, conv.bias is not None,
@@ -94,6 +128,40 @@ class ConvChain:
         conv.weight.set_grad(dweight, accumulate)
         if conv.bias:
             conv.bias.set_grad(dbias, accumulate)
+        return dx
+
+
+class LinearChain(_Chain):
+    """A Linear, and the ReLU behind it where there is one."""
+
+    def __init__(self, linear, relu):
+        self.linear, self.relu = linear, relu
+        self.ends_with_relu = relu is not None
+
+    def forward(self, x):
+        layer = self.linear
+        x = _check.floats(x, "x", 2, layer.weight.data.dtype)
+        layer.remember(x)
+        y = linear_chain(x, layer.weight.data, layer.bias.data if layer.bias else None,
+                           self.ends_with_relu)
+        if self.relu:
+            self.relu.remember(y)
+        return y
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        layer = self.linear
+        x, weight = layer.recall(), layer.weight
+        pending = (self.gradient_is_ours and self.input_is_ours and weight.data.size >= _LARGE)
+        if self.ends_with_relu and not self.gradient_is_masked:
+            dy = relu_backward(dy, self.relu.recall())
+        dx, dweight, dbias = linear_chain_backward(dy, x, weight.data, layer.bias is not None,
+                                             input_gradient, not pending, self.input_is_relu)
+        if pending:
+            weight.set_pending(WeightGradient(dy, x), accumulate)
+        else:
+            weight.set_grad(dweight, accumulate)
+        if layer.bias:
+            layer.bias.set_grad(dbias, accumulate)
         return dx
 
 
