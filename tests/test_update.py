@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reference
+from cycnn import SGD
 from cycnn.functional import sgd_step
+from cycnn.layers import Parameter
 from helpers import assert_close, normal
 from strategies import dtypes, seeds
 
@@ -48,3 +50,22 @@ def test_the_first_step_ignores_what_is_in_velocity(dtype, rng):
     sgd_step(weight, grad, velocity, 0.1, 0.9, 0.0, False, True)
     assert np.isfinite(weight).all()
     np.testing.assert_array_equal(velocity, grad)
+
+
+@pytest.mark.parametrize("momentum", [0, 0.9])
+def test_one_step_of_many_weights_is_a_step_of_each(momentum, rng):
+    """Both types, sizes around the length of a task, gradients in any layout, one missing."""
+    shapes = [(3,), (16384,), (130, 127), (1,), (2, 3, 4, 5), (40000,)]
+    weights = [normal(rng, dtype, *shape) for shape in shapes for dtype in (np.float32, np.float64)]
+    parameters = [Parameter(weight.copy()) for weight in weights]
+    velocities = [np.zeros_like(weight) for weight in weights]
+    optimizer = SGD(parameters, lr=0.1, momentum=momentum, weight_decay=0.01)
+    for step in range(3):
+        for i, (parameter, weight, velocity) in enumerate(zip(parameters, weights, velocities)):
+            grad = np.asfortranarray(normal(rng, weight.dtype, *weight.shape))
+            parameter.grad = None if i == step else grad
+            if i != step:
+                sgd_step(weight, grad, velocity, 0.1, momentum, 0.01)
+        optimizer.step()
+        for parameter, weight in zip(parameters, weights):
+            np.testing.assert_array_equal(parameter.data, weight)
