@@ -21,6 +21,13 @@ from libc.stdlib cimport free, malloc
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
 from .tile cimport TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, lanes_of, real, tile_rows, tile_sum
 
+cdef extern from "simd.h":
+    void PREFETCH_FOR_LATER(const void *p) noexcept nogil
+
+cdef enum:
+    # Weights of all blocks that may be read anew for each row: a part of the second-level cache.
+    PANELS_BYTES = 131072
+
 
 # The dst rows (or columns) first_dst, first_dst + dst_step, ... and the taps that reach them.
 cdef struct Phase:
@@ -344,16 +351,13 @@ cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *pac
                      const real *bias, const real *positive, Py_ssize_t image, Py_ssize_t begin,
                      Py_ssize_t end, real *buffer) noexcept nogil:
     """All pixels of one image whose grid rows are begin <= i < end."""
-    cdef Py_ssize_t i, t, group, block, first, count, row
+    cdef Py_ssize_t i, t, block, rows, rows_end
+    cdef Py_ssize_t blocks = (s.dst_group + s.block - 1) // s.block
     cdef Py_ssize_t line = s.columns.dst_size * s.dst_channels
     cdef int flags = (TILE_FROM_BIAS if bias else TILE_FROM_ZERO) | (TILE_RELU if s.relu else 0)
     cdef Py_ssize_t src_row = begin * s.rows.src_step + s.rows.origin
     cdef Plan *plan
-    cdef tile_sum sum
     cdef const real *base = src + image * s.rows.src_size * s.columns.src_size * s.src_channels
-    cdef const real *a
-    cdef const real *b
-    cdef real *c
     if s.direct:
         base += src_row * s.row_length + s.first_column * s.pixel
     else:
@@ -365,25 +369,52 @@ cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *pac
 
     for i in range(s.n_plans):
         plan = s.plans + i
-        sum = plan.sum
-        for group in range(s.groups):
-            for block in range((s.dst_group + s.block - 1) // s.block):
-                first = block * s.block
-                count = min(s.block, s.dst_group - first)
-                sum.b_step = min(s.block, s.padded_group - first)
-                a = base + ((plan.columns.first - s.columns.first) * sum.a_row
-                            + (first if s.depthwise else group * s.src_group))
-                b = packed + plan.packed + (group * s.padded_group + first) * plan.terms
-                c = dst + plan.columns.first_dst * s.dst_channels + group * s.dst_group + first
-                for t in range(max(0, begin - plan.rows.first),
-                               min(plan.rows.count, end - plan.rows.first)):
-                    row = plan.rows.first_dst + t * s.rows.dst_step
-                    tile_rows(&sum, plan.columns.count, <int>count,
-                              a + (plan.rows.first + t - begin) * s.rows.src_step * s.row_length,
-                              b, bias + (group * s.padded_group + first) if bias else NULL,
-                              c + row * line, flags, s.depthwise)
+        rows = max(0, begin - plan.rows.first)
+        rows_end = min(plan.rows.count, end - plan.rows.first)
+        if plan.terms * s.groups * s.padded_group * <Py_ssize_t>sizeof(real) <= PANELS_BYTES:
+            # All weights stay near: a row of dst is finished before the next is begun.
+            for t in range(rows, rows_end):
+                for block in range(s.groups * blocks):
+                    if s.direct:
+                        fetch_ahead(s, base + (plan.rows.first + t + 1 - begin) * s.rows.src_step
+                                    * s.row_length, block, s.groups * blocks)
+                    sweep_row(s, plan, base, packed, bias, dst, flags, begin, t, block // blocks,
+                              block % blocks)
+        else:
+            # The weights of one block stay in the first-level cache for all rows.
+            for block in range(s.groups * blocks):
+                for t in range(rows, rows_end):
+                    sweep_row(s, plan, base, packed, bias, dst, flags, begin, t, block // blocks,
+                              block % blocks)
     if positive:
         positive += image * s.rows.dst_size * line
         for i in range(max(<Py_ssize_t>0, begin * s.rows.dst_step - s.rows.padding) * line,
                        min(s.rows.dst_size, end * s.rows.dst_step - s.rows.padding) * line):
             dst[i] = <real>0 if positive[i] <= <real>0 else dst[i]
+
+
+cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, const real *packed,
+                           const real *bias, real *dst, int flags, Py_ssize_t begin,
+                           Py_ssize_t t, Py_ssize_t group, Py_ssize_t block) noexcept nogil:
+    """Row t of a plan, for one block of dst channels. The rows at `base` begin with grid row `begin`."""
+    cdef Py_ssize_t first = block * s.block
+    cdef Py_ssize_t row = plan.rows.first_dst + t * s.rows.dst_step
+    cdef tile_sum sum = plan.sum
+    sum.b_step = min(s.block, s.padded_group - first)
+    tile_rows(&sum, plan.columns.count, <int>min(s.block, s.dst_group - first),
+              base + ((plan.rows.first + t - begin) * s.rows.src_step * s.row_length
+                      + (plan.columns.first - s.columns.first) * sum.a_row
+                      + (first if s.depthwise else group * s.src_group)),
+              packed + plan.packed + (group * s.padded_group + first) * plan.terms,
+              bias + (group * s.padded_group + first) if bias else NULL,
+              dst + ((row * s.columns.dst_size + plan.columns.first_dst) * s.dst_channels
+                     + group * s.dst_group + first),
+              flags, s.depthwise)
+
+
+cdef inline void fetch_ahead(const Sweep *s, const real *row, Py_ssize_t part,
+                             Py_ssize_t parts) noexcept nogil:
+    """Send for a part of a src row: the tile reads many pixels at once, which no processor foresees."""
+    cdef Py_ssize_t length = s.n_columns * s.pixel, line = 64 // <Py_ssize_t>sizeof(real), i
+    for i in range(length * part // parts // line, length * (part + 1) // parts // line):
+        PREFETCH_FOR_LATER(row + i * line)
