@@ -45,6 +45,7 @@ typedef struct {
     ptrdiff_t dy_pixel;
     const ptrdiff_t *offsets; /* where each term's x is, counted from the pixel's origin */
     ptrdiff_t sums_row;       /* numbers from one channel's sums to the next */
+    ptrdiff_t from_zero;      /* whether the sums begin, or go on from what is there */
 } strips_weight_sum;
 
 #define REAL float

@@ -21,6 +21,7 @@ cdef extern from "strips.h":
         Py_ssize_t dy_pixel
         const Py_ssize_t *offsets
         Py_ssize_t sums_row
+        Py_ssize_t from_zero
 
     int STRIPS_ROWS
     int STRIPS_WEIGHT_ROWS

@@ -23,6 +23,8 @@ from .tile cimport lanes_of, real
 cdef extern from "strips.h":
     void f32_strips_part(const float *source, Py_ssize_t count, float *const *to) noexcept nogil
     void f64_strips_part(const double *source, Py_ssize_t count, double *const *to) noexcept nogil
+    void f32_strips_send_for(float *const *to, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
+    void f64_strips_send_for(double *const *to, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
     void f32_strips_tile(int rows, int columns, const strips_sum *s, const float *x,
                          const float *weight, const float *bias, float *out) noexcept nogil
     void f64_strips_tile(int rows, int columns, const strips_sum *s, const double *x,
@@ -216,7 +218,7 @@ cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src, real *d
                 continue
             for i in range(strips.columns.n_phases):
                 compute_row(s, s.plans + phase * strips.columns.n_phases + i, base, packed, bias,
-                            out)
+                            out, to if i == 0 else NULL)
             if real is float:
                 f32_strips_part(out, strips.columns.dst_size * s.dst_channels, to)
             else:
@@ -224,11 +226,15 @@ cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src, real *d
 
 
 cdef void compute_row(const Sweep *s, const Plan *plan, const real *base, const real *packed,
-                      const real *bias, real *out) noexcept nogil:
-    """The pixels of one plan in one row of dst, all lanes."""
+                      const real *bias, real *out, real *const *to_send_for) noexcept nogil:
+    """The pixels of one plan in one row of dst, all lanes.
+
+    While the tiles compute, the cache lines of the row of dst come, unless that pointer is NULL.
+    """
     cdef Py_ssize_t n = plan.columns.count, lanes = s.strips.lanes
     cdef Py_ssize_t tiles = (n + s.tile_columns - 1) // s.tile_columns
     cdef Py_ssize_t t, block, begin, rows, first, columns
+    cdef Py_ssize_t row_length = s.strips.columns.dst_size * s.dst_channels
     cdef const real *x
     cdef real *to
     base += (plan.columns.first - s.strips.columns.first) * plan.sum.x_pixel
@@ -237,6 +243,13 @@ cdef void compute_row(const Sweep *s, const Plan *plan, const real *base, const 
         first = n * t // tiles
         columns = n * (t + 1) // tiles - first
         x = base + first * plan.sum.x_pixel
+        if to_send_for:
+            if real is float:
+                f32_strips_send_for(to_send_for, row_length * t // tiles,
+                                    row_length * (t + 1) // tiles)
+            else:
+                f64_strips_send_for(to_send_for, row_length * t // tiles,
+                                    row_length * (t + 1) // tiles)
         for block in range(s.n_blocks):
             begin = s.dst_channels * block // s.n_blocks
             rows = s.dst_channels * (block + 1) // s.n_blocks - begin

@@ -90,6 +90,14 @@ LOCAL void STRIPS(part)(const REAL *from, ptrdiff_t count, REAL *const *to)
 }
 #undef PIECES
 
+/* Send for the cache lines that numbers begin <= i < end of each lane will be written to. */
+LOCAL void STRIPS(send_for)(REAL *const *to, ptrdiff_t begin, ptrdiff_t end)
+{
+    const ptrdiff_t line = 64 / sizeof(REAL);
+    for (ptrdiff_t i = begin; i < end; i += line)
+        for (int lane = 0; lane < LANES; lane++) PREFETCH_TO_WRITE(to[lane] + i);
+}
+
 /* One tile: `rows` channels of `columns` pixels. weight has `rows` numbers a term. */
 ALWAYS_INLINE void STRIPS(loop)(const int rows, const int columns, const strips_sum *s,
                                 const REAL *x, const REAL *weight, const REAL *bias, REAL *out)
@@ -115,7 +123,7 @@ ALWAYS_INLINE void STRIPS(loop)(const int rows, const int columns, const strips_
 }
 
 /* The weight gradient's tile: `rows` channels of dy times `terms` numbers of x, summed over pixels
- * and added to what the sums hold. */
+ * and added to what the sums hold, if anything. */
 ALWAYS_INLINE void STRIPS(weight_loop)(const int rows, const int terms,
                                        const strips_weight_sum *s, const REAL *x,
                                        const REAL *dy, const ptrdiff_t *offsets, REAL *c)
@@ -123,7 +131,8 @@ ALWAYS_INLINE void STRIPS(weight_loop)(const int rows, const int terms,
     SIMD(v) sums[STRIPS_WEIGHT_ROWS][STRIPS_COLUMNS];
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int t = 0; t < terms; t++)
-            sums[i][t] = SIMD(_load)(c + i * s->sums_row + t * LANES);
+            sums[i][t] = s->from_zero ? SIMD(_set1)(0)
+                                      : SIMD(_load)(c + i * s->sums_row + t * LANES);
     for (ptrdiff_t row = 0; row < s->n_rows; row++) {
         const REAL *q = x + row * s->x_row, *d = dy + row * s->dy_row;
         for (ptrdiff_t w = s->n_columns; w > 0; w--) {

@@ -38,8 +38,10 @@ cdef extern from "strips.h":
 cdef enum:
     MOST_CHUNKS = 16
     CHUNK_WORK = 4000000        # multiply-adds that are worth a chunk of their own
+    CHUNK_PIXELS = 192          # pixels of a strip that are worth adding a sum to another chunk's
     CHUNK_MEMORY = 4000000      # numbers that the sums of all chunks may take
-    STEP_PIXELS = 48            # pixels of a strip that a tile sums over
+    STEP_BYTES = 36864          # what a tile reads of x and dy under one kernel row: they stay in L1
+    STEP_PIXELS = 24            # pixels of a strip that are worth loading a tile's sums
 
 cdef struct Gradient:
     Strips strips
@@ -84,9 +86,10 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
     cdef Py_ssize_t lanes = lanes_of(x), out_width = strips.columns.dst_size, i
     g.terms = g.kernel_height * g.kernel_width * channels
     g.size = g.out_channels * (g.terms + 1) * lanes
-    cdef double work = <double>n * strips.rows.dst_size * out_width * g.out_channels * g.terms
-    cdef Py_ssize_t chunks = <Py_ssize_t>min(<double>MOST_CHUNKS, 1 + work / CHUNK_WORK)
-    chunks = min(chunks, 1 + CHUNK_MEMORY // g.size)
+    cdef double pixels = <double>n * strips.rows.dst_size * out_width
+    cdef Py_ssize_t chunks = <Py_ssize_t>min(
+        min(<double>MOST_CHUNKS, 1 + pixels / (lanes * CHUNK_PIXELS)),
+        min(1 + pixels * g.out_channels * g.terms / CHUNK_WORK, 1. + CHUNK_MEMORY // g.size))
     strips.lanes = lanes
     cut(strips, n, chunks)
     chunks = min(chunks, strips.n_groups)
@@ -108,7 +111,7 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
     cdef real *sums = <real *>memory
     cdef real *zeros = <real *>(memory + sums_size)
     cdef char *buffers = memory + sums_size + zeros_size
-    memset(memory, 0, sums_size + zeros_size)
+    memset(zeros, 0, zeros_size)
     place_terms(g, <Py_ssize_t *>(buffers + thread_size * threads))
     for i in prange(chunks, num_threads=threads, schedule="dynamic"):
         sum_chunk(g, x, dy, zeros, sums + i * g.size, strips.n_groups * i // chunks,
@@ -125,9 +128,13 @@ cdef void describe(Gradient *g, Py_ssize_t channels, Py_ssize_t itemsize) noexce
     """Fill in how the tiles go over the rows of one step."""
     cdef Strips *strips = &g.strips
     cdef Py_ssize_t out_width = strips.columns.dst_size
-    g.step_rows = min(strips.height, (STEP_PIXELS + out_width - 1) // out_width)
-    lay_out(strips, channels, g.step_rows, itemsize)
+    cdef Py_ssize_t row_bytes
     g.n_blocks = (g.out_channels + STRIPS_WEIGHT_ROWS - 1) // STRIPS_WEIGHT_ROWS
+    row_bytes = strips.lanes * itemsize * (
+        out_width * strips.columns.src_step * channels + out_width * g.out_channels // g.n_blocks)
+    g.step_rows = min(strips.height, max((STEP_PIXELS + out_width - 1) // out_width,
+                                         STEP_BYTES // row_bytes))
+    lay_out(strips, channels, g.step_rows, itemsize)
     g.tile_terms = min(<Py_ssize_t>STRIPS_COLUMNS, <Py_ssize_t>STRIPS_WEIGHT_FIT(
         (g.out_channels + g.n_blocks - 1) // g.n_blocks))
     g.sum.n_columns = out_width
@@ -170,7 +177,7 @@ cdef void sum_chunk(const Gradient *g, const real *x, const real *dy, const real
             rows = min(g.step_rows, strips.height - row)
             base = advance(strips, &w, x, zeros, row * strips.rows.src_step, window)
             gather_dy(g, &w, dy, zeros, row, rows, dy_rows)
-            sum_rows(g, base, dy_rows, rows, bias, sums)
+            sum_rows(g, base, dy_rows, rows, group == begin and row == 0, bias, sums)
             row += rows
 
 
@@ -192,13 +199,13 @@ cdef void gather_dy(const Gradient *g, const Window *w, const real *dy, const re
             f64_strips_interleave(lanes, count, dy_rows + i * g.sum.dy_row)
 
 
-cdef void sum_rows(const Gradient *g, const real *x, const real *dy, Py_ssize_t rows, bint bias,
-                   real *sums) noexcept nogil:
+cdef void sum_rows(const Gradient *g, const real *x, const real *dy, Py_ssize_t rows,
+                   bint from_zero, bint bias, real *sums) noexcept nogil:
     """All tiles over the same rows."""
     cdef Py_ssize_t tiles = (g.terms + g.tile_terms - 1) // g.tile_terms
     cdef Py_ssize_t block, first, count, t, term, terms, lanes = g.strips.lanes, k
     cdef strips_weight_sum sum = g.sum
-    sum.n_rows = rows
+    sum.n_rows, sum.from_zero = rows, from_zero
     for block in range(g.n_blocks):
         first = g.out_channels * block // g.n_blocks
         count = g.out_channels * (block + 1) // g.n_blocks - first
@@ -215,6 +222,8 @@ cdef void sum_rows(const Gradient *g, const real *x, const real *dy, Py_ssize_t 
                                        sums + first * sum.sums_row + term * lanes)
     if bias:
         for k in range(g.out_channels):
+            if from_zero:
+                memset(sums + k * sum.sums_row + g.terms * lanes, 0, lanes * sizeof(real))
             if real is float:
                 f32_strips_add(dy + k * lanes, sum.dy_pixel, rows * sum.n_columns,
                                sums + k * sum.sums_row + g.terms * lanes)
@@ -232,7 +241,7 @@ cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dwe
     sums += k * g.sum.sums_row
     for chunk in range(1, chunks):
         more = sums + chunk * g.size
-        for i in range(g.sum.sums_row):
+        for i in range((g.terms + (dbias != NULL)) * lanes):
             sums[i] += more[i]
     for c in range(channels):
         for tap in range(taps):
