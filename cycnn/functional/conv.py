@@ -7,8 +7,9 @@ import numpy as np
 
 from ..kernels import conv as kernel
 from ..kernels import conv_weight as weight_kernel
+from ..kernels import strips, strips_weight
 from ..kernels.cpu import threads_for
-from . import _check
+from . import _algorithm, _check
 from ._check import option
 from ._format import from_nhwc, is_channels_last, to_nhwc
 from ._memory import empty
@@ -16,6 +17,9 @@ from ._memory import empty
 _FORWARD = _check.by_dtype(kernel.forward)
 _INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
 _WEIGHT_GRADIENT = _check.by_dtype(weight_kernel.weight_gradient)
+_STRIPS_FORWARD = _check.by_dtype(strips.forward)
+_STRIPS_INPUT_GRADIENT = _check.by_dtype(strips.input_gradient)
+_STRIPS_WEIGHT_GRADIENT = _check.by_dtype(strips_weight.weight_gradient)
 
 
 class Geometry(NamedTuple):
@@ -73,8 +77,11 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     n, k, oh, ow = geometry.out_shape
     y = empty((n, oh, ow, k), x.dtype)
     if n:
-        _FORWARD[x.dtype](to_nhwc(x), np.ascontiguousarray(weight), bias, y, *geometry.options,
-                          threads_for(geometry.work))
+        in_strips = _algorithm.forward_in_strips(geometry.out_shape, x.shape, weight.shape,
+                                                 geometry.options, x.itemsize)
+        (_STRIPS_FORWARD if in_strips else _FORWARD)[x.dtype](
+            to_nhwc(x), np.ascontiguousarray(weight), bias, y, *geometry.options,
+            threads_for(geometry.work))
     return from_nhwc(y, is_channels_last(x))
 
 
@@ -124,8 +131,11 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     dbias = empty((len(weight),), x.dtype) if bias else None
     dx = None
     dy = to_nhwc(dy)
+    shapes = geometry.out_shape, x.shape, weight.shape, geometry.options, x.itemsize
     if n:
-        _WEIGHT_GRADIENT[x.dtype](to_nhwc(x), dy, dweight, dbias, *geometry.options, threads)
+        in_strips = _algorithm.weight_gradient_in_strips(*shapes)
+        (_STRIPS_WEIGHT_GRADIENT if in_strips else _WEIGHT_GRADIENT)[x.dtype](
+            to_nhwc(x), dy, dweight, dbias, *geometry.options, threads)
     else:
         dweight.fill(0)
         if bias:
@@ -133,8 +143,9 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     if input_gradient:
         dx = empty((n, h, w, c), x.dtype)
         if n:
-            _INPUT_GRADIENT[x.dtype](dy, np.ascontiguousarray(weight), dx, *geometry.options,
-                                     threads)
+            in_strips = _algorithm.input_gradient_in_strips(*shapes)
+            (_STRIPS_INPUT_GRADIENT if in_strips else _INPUT_GRADIENT)[x.dtype](
+                dy, np.ascontiguousarray(weight), dx, *geometry.options, threads)
         dx = from_nhwc(dx, is_channels_last(x))
     return dx, dweight, dbias
 

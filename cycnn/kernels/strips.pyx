@@ -18,7 +18,10 @@ from .axis cimport Axis, Phase, backward_axis, forward_axis
 from .buffers cimport allocate, whole_lines
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_FIT, STRIPS_ROWS, Strips, Window, advance,
                       cut, lay_out, open_window, strips_sum)
-from .tile cimport lanes_of, real
+from .tile cimport F32_LANES, F64_LANES, lanes_of, real
+
+#: {bytes of one number: how many of them a vector holds}
+LANES = {4: F32_LANES, 8: F64_LANES}
 
 cdef extern from "strips.h":
     void f32_strips_part(const float *source, Py_ssize_t count, float *const *to) noexcept nogil
