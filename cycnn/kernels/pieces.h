@@ -62,8 +62,8 @@ PIECE_TYPE(f64, vzip1q_f64, vzip2q_f64) { (void)a; }
 
 #define F32_PIECE 1
 #define F64_PIECE 1
-#define SCALAR_FIRST(a, b) (a)
-#define SCALAR_SECOND(a, b) (b)
+#define SCALAR_FIRST(a, b) ((void)(b), (a))
+#define SCALAR_SECOND(a, b) ((void)(a), (b))
 PIECE_TYPE(f32, SCALAR_FIRST, SCALAR_SECOND) { (void)a; }
 PIECE_TYPE(f64, SCALAR_FIRST, SCALAR_SECOND) { (void)a; }
 

@@ -1,4 +1,4 @@
-"""Strips of images, interleaved lane by lane: the input side of `strips.pyx`, `strips_weight.pyx`."""
+"""Strips of images, interleaved lane by lane: what `strips.pyx` and `strips_weight.pyx` read."""
 
 from libc.string cimport memmove, memset
 
@@ -28,7 +28,8 @@ cdef extern from "strips.h":
     int STRIPS_COLUMNS
     int STRIPS_FIT(Py_ssize_t rows) nogil
     int STRIPS_WEIGHT_FIT(Py_ssize_t rows) nogil
-    void f32_strips_interleave(const float *const *source, Py_ssize_t count, float *to) noexcept nogil
+    void f32_strips_interleave(const float *const *source, Py_ssize_t count,
+                               float *to) noexcept nogil
     void f64_strips_interleave(const double *const *source, Py_ssize_t count,
                                double *to) noexcept nogil
 

@@ -40,7 +40,7 @@ cdef enum:
     CHUNK_WORK = 4000000        # multiply-adds that are worth a chunk of their own
     CHUNK_PIXELS = 192          # pixels of a strip that are worth adding a sum to another chunk's
     CHUNK_MEMORY = 4000000      # numbers that the sums of all chunks may take
-    STEP_BYTES = 36864          # what a tile reads of x and dy under one kernel row: they stay in L1
+    STEP_BYTES = 36864          # of x and dy under one kernel row, for a tile: they stay in L1
     STEP_PIXELS = 24            # pixels of a strip that are worth loading a tile's sums
 
 cdef struct Gradient:
@@ -234,7 +234,7 @@ cdef void sum_rows(const Gradient *g, const real *x, const real *dy, Py_ssize_t 
 
 cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dweight, real *dbias,
                      Py_ssize_t k) noexcept nogil:
-    """Add the chunks' sums of one output channel, then their lanes, and put them where they belong."""
+    """Add the chunks' sums of one output channel, then their lanes, and put them in place."""
     cdef Py_ssize_t chunk, i, tap, c, lanes = g.strips.lanes, channels = g.strips.channels
     cdef Py_ssize_t taps = g.kernel_height * g.kernel_width
     cdef const real *more
