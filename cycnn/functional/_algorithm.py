@@ -14,6 +14,7 @@ from ..kernels.strips import LANES
 _COST = 0.85                # what interleaving and parting leave of the speed
 _LARGEST_WINDOW = 1 << 23   # bytes of interleaved rows that one thread may have to keep
 _SUM_PIXELS = 8             # loading and storing a sum takes as long as adding so many pixels
+_LEAST_SUMS = 8             # that a tile must have at once to hide the latency of an fma
 _SUM_BYTES = 1 << 21        # sums of this size halve the speed: they leave the caches near the core
 
 
@@ -44,9 +45,12 @@ def weight_gradient_in_strips(out_shape, x_shape, weight_shape, options, itemsiz
     lanes = LANES[itemsize]
     pixels = n * out_h * out_w / lanes
     size = k * weight_shape[1] * weight_shape[2] * weight_shape[3] * lanes * itemsize
+    # The other kernel's tile has the inputs under one kernel row for rows: they may be too few.
+    rows = x_shape[1] * (weight_shape[3] if options[5] == 1 else 1)
+    present = _filled(k, lanes) * min(1, rows * min(2, -(-k // lanes)) / _LEAST_SUMS)
     speed = _COST * pixels / (pixels + _SUM_PIXELS) * _SUM_BYTES / (_SUM_BYTES + size)
     return (_fits(x_shape, weight_shape[2], options[4], lanes * itemsize, options[-1])
-            and _filled(k, lanes) < speed * _filled(n * out_h, lanes))
+            and present < speed * _filled(n * out_h, lanes))
 
 
 def _filled(count, lanes):
