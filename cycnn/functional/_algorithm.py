@@ -1,8 +1,17 @@
-"""Which of the convolution kernels a call takes: the direct ones, or Winograd's algorithm.
+"""Which kernels a convolution takes: decided by its shape and type and by the width of a vector.
 
-The choice depends on shapes and types alone, never on the number of threads.
+`kernels/conv.pyx` fills a vector with the channels of the result, `kernels/strips.pyx` with strips
+of images (bands of rows of them); both add up the products of the formula. The first wastes lanes
+where the channels are few, the second where the images and their rows are; the second also has to
+interleave and to part what it works on. `kernels/winograd.pyx` has fewer products to add up.
+
+The constants are fitted to measured times. The number of threads must not come in here: a result
+must not depend on it, and the kernels round differently.
 """
 
+from functools import lru_cache
+
+from ..kernels.strips import LANES
 from ..kernels.winograd import TILE
 
 ALGORITHMS = ("auto", "direct", "winograd")
@@ -72,3 +81,59 @@ def winograd_pays(out_shape, weight_shape, stride, dilation, groups):
     tiles = -(-out_h // TILE) * -(-out_w // TILE)
     gain = out_h * out_w * size * size / (tiles * (size + TILE - 1) ** 2)
     return min(c, k) >= _CHANNELS and gain >= _GAIN
+
+
+# --- strips, among the direct kernels --------------------------------------------------------
+
+_COST = 0.85                # what interleaving and parting leave of the speed
+_LARGEST_WINDOW = 1 << 23   # bytes of interleaved rows that one thread may have to keep
+_SUM_PIXELS = 8             # loading and storing a sum takes as long as adding so many pixels
+_LEAST_SUMS = 8             # that a tile must have at once to hide the latency of an fma
+_SUM_BYTES = 1 << 21        # sums of this size halve the speed: they leave the caches near the core
+
+
+@lru_cache(maxsize=512)
+def forward_in_strips(out_shape, x_shape, weight_shape, options, itemsize):
+    """Whether conv2d is faster in strips. `options` as in conv.Geometry."""
+    n, k, out_h, _ = out_shape
+    lanes = LANES[itemsize]
+    return (_fits(x_shape, weight_shape[2], options[4], lanes * itemsize, options[-1])
+            and _filled(k, lanes) < _COST * _filled(n * out_h, lanes))
+
+
+@lru_cache(maxsize=512)
+def input_gradient_in_strips(out_shape, x_shape, weight_shape, options, itemsize):
+    """Whether the gradient of x is faster in strips."""
+    n, c, height, _ = x_shape
+    lanes = LANES[itemsize]
+    rows = -(-height // options[0])     # a strip's step computes a row of each phase
+    return (_fits(out_shape, weight_shape[2], options[4] / options[0], lanes * itemsize,
+                  options[-1])
+            and _filled(c, lanes) < _COST * _filled(n * rows, lanes))
+
+
+@lru_cache(maxsize=512)
+def weight_gradient_in_strips(out_shape, x_shape, weight_shape, options, itemsize):
+    """Whether the gradient of the weight is faster in strips."""
+    n, k, out_h, out_w = out_shape
+    lanes = LANES[itemsize]
+    pixels = n * out_h * out_w / lanes
+    size = k * weight_shape[1] * weight_shape[2] * weight_shape[3] * lanes * itemsize
+    # The other kernel's tile has the inputs under one kernel row for rows: they may be too few.
+    rows = x_shape[1] * (weight_shape[3] if options[5] == 1 else 1)
+    present = _filled(k, lanes) * min(1, rows * min(2, -(-k // lanes)) / _LEAST_SUMS)
+    speed = _COST * pixels / (pixels + _SUM_PIXELS) * _SUM_BYTES / (_SUM_BYTES + size)
+    return (_fits(x_shape, weight_shape[2], options[4], lanes * itemsize, options[-1])
+            and present < speed * _filled(n * out_h, lanes))
+
+
+def _filled(count, lanes):
+    """How much of the vectors that hold `count` numbers is filled."""
+    return count / (-(-count // lanes) * lanes)
+
+
+def _fits(shape, kernel_height, dilation, vector_bytes, groups):
+    """Strips have no groups, and the rows under one row of the result must not be too large."""
+    _, channels, _, width = shape
+    rows = (kernel_height - 1) * dilation + 1
+    return groups == 1 and rows * width * channels * vector_bytes <= _LARGEST_WINDOW

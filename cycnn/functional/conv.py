@@ -7,7 +7,7 @@ import numpy as np
 
 from ..kernels import conv as kernel
 from ..kernels import conv_weight as weight_kernel
-from ..kernels import winograd, winograd_weight
+from ..kernels import strips, strips_weight, winograd, winograd_weight
 from ..kernels.cpu import threads_for
 from . import _algorithm, _check
 from ._check import option
@@ -17,6 +17,9 @@ from ._memory import empty
 _FORWARD = _check.by_dtype(kernel.forward)
 _INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
 _WEIGHT_GRADIENT = _check.by_dtype(weight_kernel.weight_gradient)
+_STRIPS_FORWARD = _check.by_dtype(strips.forward)
+_STRIPS_INPUT_GRADIENT = _check.by_dtype(strips.input_gradient)
+_STRIPS_WEIGHT_GRADIENT = _check.by_dtype(strips_weight.weight_gradient)
 
 
 class Geometry(NamedTuple):
@@ -134,7 +137,9 @@ def forward(x, weight, bias, geometry, use_winograd, relu=False):
             winograd.forward(to_nhwc(x), weight, bias, y, None, *geometry.options[2:4], oh, ow, relu,
                              False, threads)
         else:
-            _FORWARD[x.dtype](to_nhwc(x), weight, bias, y, *geometry.options, relu, threads)
+            in_strips = _algorithm.forward_in_strips(*_shapes(x, weight, geometry))
+            (_STRIPS_FORWARD if in_strips else _FORWARD)[x.dtype](
+                to_nhwc(x), weight, bias, y, *geometry.options, relu, threads)
     return y
 
 
@@ -147,6 +152,7 @@ def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight
     n, c, h, w = x.shape
     threads = threads_for(geometry.work)
     top, left = geometry.options[2:4]
+    shapes = _shapes(x, weight, geometry)
     x = to_nhwc(x)
     dx = dweight = dbias = None
     if weight_gradient:
@@ -158,7 +164,9 @@ def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight
         elif use_winograd:
             winograd_weight.weight_gradient(x, dy, dweight, dbias, top, left, threads)
         else:
-            _WEIGHT_GRADIENT[x.dtype](x, dy, dweight, dbias, *geometry.options, threads)
+            in_strips = _algorithm.weight_gradient_in_strips(*shapes)
+            (_STRIPS_WEIGHT_GRADIENT if in_strips else _WEIGHT_GRADIENT)[x.dtype](
+                x, dy, dweight, dbias, *geometry.options, threads)
     if input_gradient:
         dx = empty((n, h, w, c), x.dtype)
         weight = np.ascontiguousarray(weight)
@@ -168,8 +176,15 @@ def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight
         elif use_winograd:
             winograd.input_gradient(dy, weight, dx, positive, top, left, threads)
         else:
-            _INPUT_GRADIENT[x.dtype](dy, weight, dx, positive, *geometry.options, threads)
+            in_strips = _algorithm.input_gradient_in_strips(*shapes)
+            (_STRIPS_INPUT_GRADIENT if in_strips else _INPUT_GRADIENT)[x.dtype](
+                dy, weight, dx, positive, *geometry.options, threads)
     return dx, dweight, dbias
+
+
+def _shapes(x, weight, geometry):
+    """What the choice between the direct kernels depends on."""
+    return geometry.out_shape, x.shape, weight.shape, geometry.options, x.itemsize
 
 
 def check(x, weight, stride, padding, dilation, groups):

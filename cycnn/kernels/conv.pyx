@@ -18,6 +18,7 @@ computes whole outputs, so the number of threads cannot change a bit.
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free, malloc
 
+from .axis cimport Axis, Phase, backward_axis, forward_axis
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
 from .tile cimport TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, lanes_of, real, tile_rows, tile_sum
 
@@ -28,30 +29,6 @@ cdef enum:
     # Weights of all blocks that may be read anew for each row: a part of the second-level cache.
     PANELS_BYTES = 131072
 
-
-# The dst rows (or columns) first_dst, first_dst + dst_step, ... and the taps that reach them.
-cdef struct Phase:
-    Py_ssize_t first_dst
-    Py_ssize_t first        # the grid row of first_dst; the next dst row is on the next grid row
-    Py_ssize_t count
-    Py_ssize_t n_taps
-    Py_ssize_t *taps        # rows of the kernel, in the order of
-    Py_ssize_t *offsets     # how many src rows below the grid row's origin they read
-
-# One direction, vertical or horizontal. Grid row i has its origin at src row i * src_step + origin.
-cdef struct Axis:
-    Py_ssize_t src_size
-    Py_ssize_t dst_size
-    Py_ssize_t src_step     # forward: the stride; backward: 1
-    Py_ssize_t dst_step     # forward: 1; backward: the stride
-    Py_ssize_t origin       # below 0 in the padding
-    Py_ssize_t padding      # dst rows before the first grid row: grid row i begins with dst row
-                            # i * dst_step - padding
-    Py_ssize_t extent       # the largest tap offset
-    Py_ssize_t first        # grid rows: first <= i < end
-    Py_ssize_t end
-    Py_ssize_t n_phases
-    Phase *phases
 
 # One vertical phase with one horizontal phase.
 cdef struct Plan:
@@ -153,56 +130,10 @@ def input_gradient(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
         free(taps)
 
 
-cdef void forward_axis(Axis *axis, Py_ssize_t src_size, Py_ssize_t dst_size, Py_ssize_t kernel,
-                       Py_ssize_t stride, Py_ssize_t padding, Py_ssize_t dilation,
-                       Phase *phase, Py_ssize_t *taps) noexcept nogil:
-    """Row h of y meets, with tap u, row h * stride - padding + u * dilation of x."""
-    cdef Py_ssize_t u
-    axis.src_size, axis.dst_size = src_size, dst_size
-    axis.src_step, axis.dst_step = stride, 1
-    axis.origin, axis.extent, axis.padding = -padding, (kernel - 1) * dilation, 0
-    axis.first, axis.end = 0, dst_size
-    axis.n_phases, axis.phases = 1, phase
-    phase.first_dst, phase.first, phase.count = 0, 0, dst_size
-    phase.n_taps, phase.taps, phase.offsets = kernel, taps, taps + kernel
-    for u in range(kernel):
-        phase.taps[u] = u
-        phase.offsets[u] = u * dilation
-
-
-cdef void backward_axis(Axis *axis, Py_ssize_t src_size, Py_ssize_t dst_size, Py_ssize_t kernel,
-                        Py_ssize_t stride, Py_ssize_t padding, Py_ssize_t dilation,
-                        Phase *phases, Py_ssize_t *taps) noexcept nogil:
-    """Row h of dx meets, with tap u, row (h + padding - u * dilation) / stride of dy, if whole.
-
-    The grid row of h is (h + padding) // stride.
-    """
-    cdef Py_ssize_t u, first, remainder
-    cdef Phase *phase
-    axis.src_size, axis.dst_size = src_size, dst_size
-    axis.src_step, axis.dst_step = 1, stride
-    axis.extent = (kernel - 1) * dilation // stride
-    axis.origin, axis.padding = -axis.extent, padding
-    axis.first, axis.end = padding // stride, (dst_size - 1 + padding) // stride + 1
-    axis.n_phases, axis.phases = min(stride, dst_size), phases
-    for first in range(axis.n_phases):
-        phase = phases + first
-        phase.first_dst, phase.first = first, (first + padding) // stride
-        phase.count = (dst_size - first + stride - 1) // stride
-        phase.n_taps = 0
-        phase.taps = taps + 2 * first * kernel
-        phase.offsets = phase.taps + kernel
-        remainder = (first + padding) % stride
-        for u in range(kernel - 1, -1, -1):
-            if (u * dilation - remainder) % stride == 0:
-                phase.taps[phase.n_taps] = u
-                phase.offsets[phase.n_taps] = axis.extent - (u * dilation - remainder) // stride
-                phase.n_taps += 1
-
-
 cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const real *bias,
-               const real *positive, Py_ssize_t n, Py_ssize_t src_channels, Py_ssize_t dst_channels, Py_ssize_t groups,
-               Py_ssize_t kernel_height, Py_ssize_t kernel_width, int threads) except -1 nogil:
+               const real *positive, Py_ssize_t n, Py_ssize_t src_channels,
+               Py_ssize_t dst_channels, Py_ssize_t groups, Py_ssize_t kernel_height,
+               Py_ssize_t kernel_width, int threads) except -1 nogil:
     """Both passes: s holds the two axes and the strides of weight, the rest is found here."""
     cdef Py_ssize_t task_rows = describe(s, src_channels, dst_channels, groups, kernel_width,
                                          lanes_of(src), n, threads, sizeof(real))

@@ -1,0 +1,286 @@
+"""Convolution and its input gradient where the result has too few channels to fill a vector.
+
+The passes are those of `conv.pyx`, and so are the phases of the input gradient. There a vector
+holds channels of one pixel of the result; with 6 or 10 of them most of it would be empty. Here it
+holds one channel of one pixel in as many strips of images as it has lanes, which `strips.h`
+explains. A task goes down one group of strips, row by row: it interleaves the rows of src that come
+new, computes a row of dst, and parts it. It computes whole outputs, so the number of threads cannot
+change a bit.
+
+Only convolutions of one group come here; `functional/_algorithm.py` chooses which of them.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from .axis cimport Axis, Phase, backward_axis, forward_axis
+from .buffers cimport allocate, whole_lines
+from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_FIT, STRIPS_ROWS, Strips, Window, advance,
+                      cut, lay_out, open_window, strips_sum)
+from .tile cimport F32_LANES, F64_LANES, lanes_of, real
+
+#: {bytes of one number: how many of them a vector holds}
+LANES = {4: F32_LANES, 8: F64_LANES}
+
+cdef extern from "strips.h":
+    void f32_strips_part(const float *source, Py_ssize_t count, float *const *to) noexcept nogil
+    void f64_strips_part(const double *source, Py_ssize_t count, double *const *to) noexcept nogil
+    void f32_strips_send_for(float *const *to, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
+    void f64_strips_send_for(double *const *to, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
+    void f32_strips_tile(int rows, int columns, const strips_sum *s, const float *x,
+                         const float *weight, const float *bias, float *out) noexcept nogil
+    void f64_strips_tile(int rows, int columns, const strips_sum *s, const double *x,
+                         const double *weight, const double *bias, double *out) noexcept nogil
+
+# One vertical phase with one horizontal phase.
+cdef struct Plan:
+    Phase *rows
+    Phase *columns
+    strips_sum sum
+    Py_ssize_t packed       # where its weights begin in the packed weights
+
+cdef struct Sweep:
+    Strips strips
+    Py_ssize_t dst_channels
+    Py_ssize_t n_blocks     # of dst channels: the rows of one tile
+    Py_ssize_t tile_columns
+    Py_ssize_t kernel_width
+    Py_ssize_t weight_dst   # numbers from one dst channel to the next in weight
+    Py_ssize_t weight_src
+    Py_ssize_t n_plans
+    Plan *plans
+    bint relu
+
+
+def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const real[::1] bias,
+            real[:, :, :, ::1] y, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
+            Py_ssize_t left, Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups,
+            bint relu, int threads):
+    """y = bias + x * weight, then ReLU if wanted, with the arguments of conv.forward; groups is 1."""
+    cdef Sweep s
+    cdef Phase phases[2]
+    cdef const real *start = NULL
+    cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
+    cdef Py_ssize_t *taps = <Py_ssize_t *>malloc(2 * (height + width) * sizeof(Py_ssize_t))
+    if not taps:
+        raise MemoryError("no memory for the taps of a convolution")
+    if bias is not None:
+        start = &bias[0]
+    try:
+        forward_axis(&s.strips.rows, x.shape[1], y.shape[1], height, stride_h, top, dilation_h,
+                     phases, taps)
+        forward_axis(&s.strips.columns, x.shape[2], y.shape[2], width, stride_w, left, dilation_w,
+                     phases + 1, taps + 2 * height)
+        s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
+        s.relu = relu
+        with nogil:
+            sweep(&s, &x[0, 0, 0, 0], &y[0, 0, 0, 0], &weight[0, 0, 0, 0], start,
+                  <const real *>NULL, x.shape[0], x.shape[3], y.shape[3], height, width, threads)
+    finally:
+        free(taps)
+
+
+def input_gradient(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
+                   real[:, :, :, ::1] dx, const real[:, :, :, ::1] positive, Py_ssize_t stride_h,
+                   Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h,
+                   Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
+    """dx from dy and weight, with the arguments of conv.input_gradient; groups is 1."""
+    cdef Sweep s
+    cdef const real *mask = NULL
+    cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
+    cdef Py_ssize_t phases_h = min(stride_h, dx.shape[1]), phases_w = min(stride_w, dx.shape[2])
+    cdef Phase *phases = <Phase *>malloc((phases_h + phases_w) * sizeof(Phase))
+    cdef Py_ssize_t *taps = <Py_ssize_t *>malloc(
+        2 * (phases_h * height + phases_w * width) * sizeof(Py_ssize_t))
+    try:
+        if not phases or not taps:
+            raise MemoryError("no memory for the taps of a convolution")
+        backward_axis(&s.strips.rows, dy.shape[1], dx.shape[1], height, stride_h, top, dilation_h,
+                      phases, taps)
+        backward_axis(&s.strips.columns, dy.shape[2], dx.shape[2], width, stride_w, left,
+                      dilation_w, phases + phases_h, taps + 2 * phases_h * height)
+        s.weight_dst, s.weight_src = height * width, weight.shape[1] * height * width
+        s.relu = False
+        if positive is not None:
+            mask = &positive[0, 0, 0, 0]
+        with nogil:
+            sweep(&s, &dy[0, 0, 0, 0], &dx[0, 0, 0, 0], &weight[0, 0, 0, 0], <const real *>NULL,
+                  mask, dy.shape[0], dy.shape[3], dx.shape[3], height, width, threads)
+    finally:
+        free(phases)
+        free(taps)
+
+
+cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const real *bias,
+               const real *positive, Py_ssize_t n, Py_ssize_t src_channels,
+               Py_ssize_t dst_channels, Py_ssize_t kernel_height, Py_ssize_t kernel_width,
+               int threads) except -1 nogil:
+    """Both passes: s holds the two axes and the strides of weight, the rest is found here."""
+    cdef Strips *strips = &s.strips
+    cdef Py_ssize_t lanes = lanes_of(src), i
+    cdef Py_ssize_t n_terms = src_channels * kernel_height * kernel_width
+    strips.lanes = lanes
+    cut(strips, n, threads)
+    lay_out(strips, src_channels, 1, sizeof(real))
+    s.dst_channels, s.kernel_width = dst_channels, kernel_width
+    s.n_blocks = (dst_channels + STRIPS_ROWS - 1) // STRIPS_ROWS
+    s.tile_columns = min(<Py_ssize_t>STRIPS_COLUMNS, <Py_ssize_t>STRIPS_FIT(
+        (dst_channels + s.n_blocks - 1) // s.n_blocks))
+    s.n_plans = strips.rows.n_phases * strips.columns.n_phases
+
+    # One block of memory: packed weights, a row of zeros, a window and a row of dst for every
+    # thread, the row that lanes without a strip write, offsets of the terms, plans.
+    cdef size_t packed_size = whole_lines(n_terms * dst_channels * sizeof(real))
+    cdef size_t zeros_size = whole_lines(strips.columns.src_size * src_channels * sizeof(real))
+    cdef size_t window_size = whole_lines(strips.capacity * strips.row_length * sizeof(real))
+    cdef size_t out_size = whole_lines(strips.columns.dst_size * dst_channels * lanes
+                                       * sizeof(real))
+    cdef size_t thread_size = window_size + out_size + whole_lines(
+        strips.columns.dst_size * dst_channels * sizeof(real))
+    cdef size_t offsets_size = whole_lines(n_terms * sizeof(Py_ssize_t))
+    cdef void *block
+    cdef char *memory = allocate(packed_size + zeros_size + thread_size * threads + offsets_size
+                                 + s.n_plans * sizeof(Plan), &block)
+    if not memory:
+        with gil:
+            raise MemoryError("no memory for the working buffers of a convolution")
+    cdef real *packed = <real *>memory
+    cdef real *zeros = <real *>(memory + packed_size)
+    cdef char *buffers = memory + packed_size + zeros_size
+    s.plans = <Plan *>(buffers + thread_size * threads + offsets_size)
+
+    memset(zeros, 0, zeros_size)
+    make_plans(s, weight, packed, <Py_ssize_t *>(buffers + thread_size * threads))
+    for i in prange(strips.n_groups, num_threads=threads, schedule="dynamic"):
+        sweep_group(s, i, src, dst, packed, bias, positive, zeros,
+                    <real *>(buffers + threadid() * thread_size),
+                    <real *>(buffers + threadid() * thread_size + window_size),
+                    <real *>(buffers + threadid() * thread_size + window_size + out_size))
+    free(block)
+    return 0
+
+
+cdef void make_plans(Sweep *s, const real *weight, real *packed,
+                     Py_ssize_t *offsets) noexcept nogil:
+    """The terms of every pair of phases, and the weights in the order in which tiles read them.
+
+    packed[tap row, tap column, src channel, dst channel] for each block of dst channels of a plan.
+    """
+    cdef Py_ssize_t i, block, u, v, c, k, begin, end, first = 0
+    cdef Strips *strips = &s.strips
+    cdef Plan *plan
+    cdef const real *tap
+    for i in range(s.n_plans):
+        plan = s.plans + i
+        plan.rows = strips.rows.phases + i // strips.columns.n_phases
+        plan.columns = strips.columns.phases + i % strips.columns.n_phases
+        plan.packed = first * s.dst_channels
+        plan.sum.offsets = offsets + first
+        plan.sum.n_terms = plan.rows.n_taps * plan.columns.n_taps * strips.channels
+        plan.sum.relu = s.relu
+        plan.sum.x_pixel = strips.columns.src_step * strips.channels * strips.lanes
+        plan.sum.out_pixel = strips.columns.dst_step * s.dst_channels * strips.lanes
+        for u in range(plan.rows.n_taps):
+            for v in range(plan.columns.n_taps):
+                for c in range(strips.channels):
+                    offsets[first] = (plan.rows.offsets[u] * strips.row_length
+                                      + (plan.columns.offsets[v] * strips.channels + c)
+                                      * strips.lanes)
+                    first += 1
+        for block in range(s.n_blocks):
+            begin = s.dst_channels * block // s.n_blocks
+            end = s.dst_channels * (block + 1) // s.n_blocks
+            for u in range(plan.rows.n_taps):
+                for v in range(plan.columns.n_taps):
+                    tap = weight + plan.rows.taps[u] * s.kernel_width + plan.columns.taps[v]
+                    for c in range(strips.channels):
+                        for k in range(begin, end):
+                            packed[0] = tap[k * s.weight_dst]
+                            packed += 1
+                        tap += s.weight_src
+
+
+cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src, real *dst,
+                      const real *packed, const real *bias, const real *positive,
+                      const real *zeros, real *window, real *out, real *unused) noexcept nogil:
+    """All pixels of one group of strips. `unused` takes the rows of lanes that have none."""
+    cdef const Strips *strips = &s.strips
+    cdef const Axis *rows = &strips.rows
+    cdef Py_ssize_t grid_row, phase, lane, row, i
+    cdef Py_ssize_t length = strips.columns.dst_size * s.dst_channels
+    cdef bint any_row
+    cdef Window w
+    cdef real *to[MOST_LANES]
+    cdef real *base
+    open_window(strips, &w, group, window)
+    for grid_row in range(strips.height):
+        base = advance(strips, &w, src, zeros, grid_row * rows.src_step, window)
+        for phase in range(rows.n_phases):
+            any_row = False
+            for lane in range(strips.lanes):
+                row = w.begin[lane] + grid_row - rows.phases[phase].first
+                to[lane] = unused
+                if w.image[lane] >= 0 and 0 <= row < rows.phases[phase].count:
+                    row = rows.phases[phase].first_dst + row * rows.dst_step
+                    to[lane] = dst + (w.image[lane] * rows.dst_size + row) * length
+                    any_row = True
+            if not any_row:
+                continue
+            for i in range(strips.columns.n_phases):
+                compute_row(s, s.plans + phase * strips.columns.n_phases + i, base, packed, bias,
+                            out, to if i == 0 else NULL)
+            if real is float:
+                f32_strips_part(out, length, to)
+            else:
+                f64_strips_part(out, length, to)
+            if positive:
+                for lane in range(strips.lanes):
+                    if to[lane] != unused:
+                        mask_row(to[lane], positive + (to[lane] - dst), length)
+
+
+cdef inline void mask_row(real *dst, const real *positive, Py_ssize_t length) noexcept nogil:
+    """The backward pass of the ReLU that made `positive`."""
+    cdef Py_ssize_t i
+    for i in range(length):
+        dst[i] = <real>0 if positive[i] <= <real>0 else dst[i]
+
+
+cdef void compute_row(const Sweep *s, const Plan *plan, const real *base, const real *packed,
+                      const real *bias, real *out, real *const *to_send_for) noexcept nogil:
+    """The pixels of one plan in one row of dst, all lanes.
+
+    While the tiles compute, the cache lines of the row of dst come, unless that pointer is NULL.
+    """
+    cdef Py_ssize_t n = plan.columns.count, lanes = s.strips.lanes
+    cdef Py_ssize_t tiles = (n + s.tile_columns - 1) // s.tile_columns
+    cdef Py_ssize_t t, block, begin, rows, first, columns
+    cdef Py_ssize_t row_length = s.strips.columns.dst_size * s.dst_channels
+    cdef const real *x
+    cdef real *to
+    base += (plan.columns.first - s.strips.columns.first) * plan.sum.x_pixel
+    out += plan.columns.first_dst * s.dst_channels * lanes
+    for t in range(tiles):
+        first = n * t // tiles
+        columns = n * (t + 1) // tiles - first
+        x = base + first * plan.sum.x_pixel
+        if to_send_for:
+            if real is float:
+                f32_strips_send_for(to_send_for, row_length * t // tiles,
+                                    row_length * (t + 1) // tiles)
+            else:
+                f64_strips_send_for(to_send_for, row_length * t // tiles,
+                                    row_length * (t + 1) // tiles)
+        for block in range(s.n_blocks):
+            begin = s.dst_channels * block // s.n_blocks
+            rows = s.dst_channels * (block + 1) // s.n_blocks - begin
+            to = out + first * plan.sum.out_pixel + begin * lanes
+            if real is float:
+                f32_strips_tile(<int>rows, <int>columns, &plan.sum, x,
+                                packed + plan.packed + begin * plan.sum.n_terms,
+                                bias + begin if bias else NULL, to)
+            else:
+                f64_strips_tile(<int>rows, <int>columns, &plan.sum, x,
+                                packed + plan.packed + begin * plan.sum.n_terms,
+                                bias + begin if bias else NULL, to)

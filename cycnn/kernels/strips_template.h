@@ -1,0 +1,239 @@
+/* The functions of strips.h for one type: REAL, its vectors SIMD(...), LANES of them in pieces of
+ * PIECE, STRIPS(...) the name. Included twice by strips.h. */
+
+/* In each piece, number i of vector j changes places with number j of vector i. */
+ALWAYS_INLINE void STRIPS(swap_numbers)(SIMD(v) *a)
+{
+    SIMD(v) t[PIECE];
+    UNROLL for (int n = PIECE; n > 1; n /= 2) {
+        UNROLL for (int i = 0; i < PIECE / 2; i++) {
+            t[2 * i] = SIMD(_zip_lo)(a[i], a[i + PIECE / 2]);
+            t[2 * i + 1] = SIMD(_zip_hi)(a[i], a[i + PIECE / 2]);
+        }
+        UNROLL for (int i = 0; i < PIECE; i++) a[i] = t[i];
+    }
+}
+
+/* a[j * PIECES + q] is row q * PIECE + j of a square matrix; afterwards a[g * PIECE + i] is its
+ * column g * PIECE + i. The pieces of a vector change places first, then the numbers in each. */
+#define PIECES (LANES / PIECE)
+ALWAYS_INLINE void STRIPS(transpose)(SIMD(v) *a)
+{
+    SIMD(v) t[LANES];
+    UNROLL for (int j = 0; j < PIECE; j++) SIMD(_swap_pieces)(a + j * PIECES);
+    UNROLL for (int j = 0; j < PIECE; j++)
+        UNROLL for (int g = 0; g < PIECES; g++) t[g * PIECE + j] = a[j * PIECES + g];
+    UNROLL for (int g = 0; g < PIECES; g++) STRIPS(swap_numbers)(t + g * PIECE);
+    UNROLL for (int i = 0; i < LANES; i++) a[i] = t[i];
+}
+
+/* LANES numbers of every lane: to[i * LANES + lane] = from[lane][i]. */
+ALWAYS_INLINE void STRIPS(interleave_square)(const REAL *const *from, ptrdiff_t i, REAL *to)
+{
+    SIMD(v) a[LANES];
+    UNROLL for (int j = 0; j < PIECE; j++)
+        UNROLL for (int q = 0; q < PIECES; q++)
+            a[j * PIECES + q] = SIMD(_load)(from[q * PIECE + j] + i);
+    STRIPS(transpose)(a);
+    UNROLL for (int k = 0; k < LANES; k++) SIMD(_store)(to + k * LANES, a[k]);
+}
+
+/* The same back; the matrix being square, what was a lane is a number now. */
+ALWAYS_INLINE void STRIPS(part_square)(const REAL *from, ptrdiff_t i, REAL *const *to)
+{
+    SIMD(v) a[LANES];
+    UNROLL for (int j = 0; j < PIECE; j++)
+        UNROLL for (int q = 0; q < PIECES; q++)
+            a[j * PIECES + q] = SIMD(_load)(from + (q * PIECE + j) * LANES);
+    STRIPS(transpose)(a);
+    UNROLL for (int k = 0; k < LANES; k++) SIMD(_store)(to[k] + i, a[k]);
+}
+
+/* to[i * LANES + lane] = from[lane][i] for i < count. The last square begins early enough to end
+ * with the row; what is shorter than a square passes through one. */
+LOCAL void STRIPS(interleave)(const REAL *const *from, ptrdiff_t count, REAL *to)
+{
+    if (count < LANES) {
+        REAL rows[LANES][LANES], square[LANES * LANES];
+        const REAL *row[LANES];
+        for (int lane = 0; lane < LANES; lane++) {
+            memcpy(rows[lane], from[lane], count * sizeof(REAL));
+            row[lane] = rows[lane];
+        }
+        STRIPS(interleave_square)(row, 0, square);
+        memcpy(to, square, count * LANES * sizeof(REAL));
+        return;
+    }
+    for (ptrdiff_t first = 0; first < count; first += LANES) {
+        const ptrdiff_t i = first + LANES <= count ? first : count - LANES;
+        STRIPS(interleave_square)(from, i, to + i * LANES);
+    }
+}
+
+/* The reverse: to[lane][i] = from[i * LANES + lane]. */
+LOCAL void STRIPS(part)(const REAL *from, ptrdiff_t count, REAL *const *to)
+{
+    if (count < LANES) {
+        REAL rows[LANES][LANES], square[LANES * LANES];
+        REAL *row[LANES];
+        memcpy(square, from, count * LANES * sizeof(REAL));
+        for (int lane = 0; lane < LANES; lane++) row[lane] = rows[lane];
+        STRIPS(part_square)(square, 0, row);
+        for (int lane = 0; lane < LANES; lane++)
+            memcpy(to[lane], rows[lane], count * sizeof(REAL));
+        return;
+    }
+    for (ptrdiff_t first = 0; first < count; first += LANES) {
+        const ptrdiff_t i = first + LANES <= count ? first : count - LANES;
+        STRIPS(part_square)(from + i * LANES, i, to);
+    }
+}
+#undef PIECES
+
+/* Send for the cache lines that numbers begin <= i < end of each lane will be written to. */
+LOCAL void STRIPS(send_for)(REAL *const *to, ptrdiff_t begin, ptrdiff_t end)
+{
+    const ptrdiff_t line = 64 / sizeof(REAL);
+    for (ptrdiff_t i = begin; i < end; i += line)
+        for (int lane = 0; lane < LANES; lane++) PREFETCH_TO_WRITE(to[lane] + i);
+}
+
+/* One tile: `rows` channels of `columns` pixels. weight has `rows` numbers a term. */
+ALWAYS_INLINE void STRIPS(loop)(const int rows, const int columns, const strips_sum *s,
+                                const REAL *x, const REAL *weight, const REAL *bias, REAL *out)
+{
+    SIMD(v) sums[STRIPS_ROWS][STRIPS_COLUMNS];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < columns; v++) sums[i][v] = SIMD(_set1)(bias ? bias[i] : 0);
+    const ptrdiff_t *offsets = s->offsets, n_terms = s->n_terms, x_pixel = s->x_pixel;
+    for (ptrdiff_t t = 0; t < n_terms; t++) {
+        const REAL *q = x + offsets[t];
+        SIMD(v) pixels[STRIPS_COLUMNS];
+        UNROLL for (int v = 0; v < columns; v++) pixels[v] = SIMD(_load)(q + v * x_pixel);
+        UNROLL for (int i = 0; i < rows; i++) {
+            SIMD(v) w = SIMD(_set1)(weight[i]);
+            UNROLL for (int v = 0; v < columns; v++)
+                sums[i][v] = SIMD(_fma)(pixels[v], w, sums[i][v]);
+        }
+        weight += rows;
+    }
+    if (s->relu)
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int v = 0; v < columns; v++)
+                sums[i][v] = SIMD(_max)(SIMD(_set1)(0), sums[i][v]);
+    UNROLL for (int v = 0; v < columns; v++)
+        UNROLL for (int i = 0; i < rows; i++)
+            SIMD(_store)(out + v * s->out_pixel + i * LANES, sums[i][v]);
+}
+
+/* The weight gradient's tile: `rows` channels of dy times `terms` numbers of x, summed over pixels
+ * and added to what the sums hold, if anything. */
+ALWAYS_INLINE void STRIPS(weight_loop)(const int rows, const int terms,
+                                       const strips_weight_sum *s, const REAL *x,
+                                       const REAL *dy, const ptrdiff_t *offsets, REAL *c)
+{
+    SIMD(v) sums[STRIPS_WEIGHT_ROWS][STRIPS_COLUMNS];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int t = 0; t < terms; t++)
+            sums[i][t] = s->from_zero ? SIMD(_set1)(0)
+                                      : SIMD(_load)(c + i * s->sums_row + t * LANES);
+    for (ptrdiff_t row = 0; row < s->n_rows; row++) {
+        const REAL *q = x + row * s->x_row, *d = dy + row * s->dy_row;
+        for (ptrdiff_t w = s->n_columns; w > 0; w--) {
+            SIMD(v) left[STRIPS_WEIGHT_ROWS];
+            UNROLL for (int i = 0; i < rows; i++) left[i] = SIMD(_load)(d + i * LANES);
+            UNROLL for (int t = 0; t < terms; t++) {
+                SIMD(v) right = SIMD(_load)(q + offsets[t]);
+                UNROLL for (int i = 0; i < rows; i++)
+                    sums[i][t] = SIMD(_fma)(left[i], right, sums[i][t]);
+            }
+            q += s->x_pixel;
+            d += s->dy_pixel;
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int t = 0; t < terms; t++)
+            SIMD(_store)(c + i * s->sums_row + t * LANES, sums[i][t]);
+}
+
+/* to += the sum of n vectors, `step` numbers apart. */
+LOCAL void STRIPS(add)(const REAL *x, ptrdiff_t step, ptrdiff_t n, REAL *to)
+{
+    SIMD(v) sum = SIMD(_load)(to);
+    for (ptrdiff_t i = 0; i < n; i++) sum = SIMD(_add)(sum, SIMD(_load)(x + i * step));
+    SIMD(_store)(to, sum);
+}
+
+LOCAL REAL STRIPS(sum)(const REAL *x)
+{
+    REAL sum = x[0];
+    for (int i = 1; i < LANES; i++) sum += x[i];
+    return sum;
+}
+
+/* Tiles of sizes known only at run time: a jump to the loop made for them. */
+#define STRIPS_CASE(n)                                                                            \
+    case n:                                                                                       \
+        if (n <= STRIPS_FIT(rows)) STRIPS(loop)(rows, n, s, x, weight, bias, out);              \
+        break;
+ALWAYS_INLINE void STRIPS(by_columns)(const int rows, int columns, const strips_sum *s,
+                                      const REAL *x, const REAL *weight, const REAL *bias,
+                                      REAL *out)
+{
+    switch (columns) {
+        STRIPS_CASE(1) STRIPS_CASE(2) STRIPS_CASE(3) STRIPS_CASE(4) STRIPS_CASE(5) STRIPS_CASE(6)
+        STRIPS_CASE(7) STRIPS_CASE(8)
+    }
+}
+#undef STRIPS_CASE
+
+#define STRIPS_CASE(n)                                                                            \
+    case n:                                                                                       \
+        if (n <= STRIPS_ROWS) STRIPS(by_columns)(n, columns, s, x, weight, bias, out);            \
+        break;
+LOCAL void STRIPS(tile)(int rows, int columns, const strips_sum *s, const REAL *x,
+                        const REAL *weight, const REAL *bias, REAL *out)
+{
+    switch (rows) {
+        STRIPS_CASE(1) STRIPS_CASE(2) STRIPS_CASE(3) STRIPS_CASE(4) STRIPS_CASE(5) STRIPS_CASE(6)
+        STRIPS_CASE(7) STRIPS_CASE(8)
+    }
+}
+#undef STRIPS_CASE
+
+#define STRIPS_CASE(n)                                                                            \
+    case n:                                                                                       \
+        if (n <= STRIPS_WEIGHT_FIT(rows))                                                       \
+            STRIPS(weight_loop)(rows, n, s, x, dy, offsets, c);                                   \
+        break;
+ALWAYS_INLINE void STRIPS(weight_by_terms)(const int rows, int terms, const strips_weight_sum *s,
+                                           const REAL *x, const REAL *dy,
+                                           const ptrdiff_t *offsets, REAL *c)
+{
+    switch (terms) {
+        STRIPS_CASE(1) STRIPS_CASE(2) STRIPS_CASE(3) STRIPS_CASE(4) STRIPS_CASE(5) STRIPS_CASE(6)
+        STRIPS_CASE(7) STRIPS_CASE(8)
+    }
+}
+#undef STRIPS_CASE
+
+#define STRIPS_CASE(n)                                                                            \
+    case n:                                                                                       \
+        if (n <= STRIPS_WEIGHT_ROWS)                                                              \
+            STRIPS(weight_by_terms)(n, terms, s, x, dy, offsets, c);                              \
+        break;
+LOCAL void STRIPS(weight_tile)(int rows, int terms, const strips_weight_sum *s, const REAL *x,
+                               const REAL *dy, const ptrdiff_t *offsets, REAL *c)
+{
+    switch (rows) {
+        STRIPS_CASE(1) STRIPS_CASE(2) STRIPS_CASE(3) STRIPS_CASE(4) STRIPS_CASE(5) STRIPS_CASE(6)
+        STRIPS_CASE(7) STRIPS_CASE(8)
+    }
+}
+#undef STRIPS_CASE
+
+#undef REAL
+#undef SIMD
+#undef LANES
+#undef PIECE
+#undef STRIPS

@@ -1,0 +1,258 @@
+"""The weight and bias gradients of a convolution with few channels: vectors run along strips.
+
+The sums are those of `conv_weight.pyx`; the interleaved strips of images are those of `strips.pyx`.
+A sum is a vector with one partial sum a strip. A task goes down groups of strips, some rows at a
+time: it interleaves the rows of x that come new and those of dy, and adds to its sums.
+
+The groups of strips are dealt into chunks. How many there are of each depends on the shape alone.
+Each chunk has sums of its own, which are added in the order of the chunks, and their lanes last:
+the number of threads cannot change a bit.
+
+Where the strips do not fill all lanes, or an image its last strip, zeros stand for dy; a zero times
+an infinity in the rows of x beside them is NaN.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from .axis cimport Phase, forward_axis
+from .buffers cimport allocate, whole_lines
+from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_WEIGHT_FIT, STRIPS_WEIGHT_ROWS, Strips,
+                      Window, advance, cut, f32_strips_interleave, f64_strips_interleave, lay_out,
+                      open_window, strips_weight_sum)
+from .tile cimport lanes_of, real
+
+cdef extern from "strips.h":
+    void f32_strips_weight_tile(int rows, int terms, const strips_weight_sum *s, const float *x,
+                                const float *dy, const Py_ssize_t *offsets,
+                                float *c) noexcept nogil
+    void f64_strips_weight_tile(int rows, int terms, const strips_weight_sum *s, const double *x,
+                                const double *dy, const Py_ssize_t *offsets,
+                                double *c) noexcept nogil
+    void f32_strips_add(const float *x, Py_ssize_t step, Py_ssize_t n, float *to) noexcept nogil
+    void f64_strips_add(const double *x, Py_ssize_t step, Py_ssize_t n, double *to) noexcept nogil
+    float f32_strips_sum(const float *x) noexcept nogil
+    double f64_strips_sum(const double *x) noexcept nogil
+
+cdef enum:
+    MOST_CHUNKS = 16
+    CHUNK_WORK = 4000000        # multiply-adds that are worth a chunk of their own
+    CHUNK_PIXELS = 192          # pixels of a strip that are worth adding a sum to another chunk's
+    CHUNK_MEMORY = 4000000      # numbers that the sums of all chunks may take
+    STEP_BYTES = 36864          # of x and dy under one kernel row, for a tile: they stay in L1
+    STEP_PIXELS = 24            # pixels of a strip that are worth loading a tile's sums
+
+cdef struct Gradient:
+    Strips strips
+    strips_weight_sum sum
+    Py_ssize_t out_channels
+    Py_ssize_t kernel_height
+    Py_ssize_t kernel_width
+    Py_ssize_t step_rows        # rows of y that are summed at once
+    Py_ssize_t n_blocks         # of output channels: the rows of one tile
+    Py_ssize_t tile_terms
+    Py_ssize_t terms            # taps times channels of x
+    Py_ssize_t size             # of the sums of one chunk: (terms + 1) vectors an output channel
+
+
+def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy,
+                    real[:, :, :, ::1] dweight, real[::1] dbias, Py_ssize_t stride_h,
+                    Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h,
+                    Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
+    """dweight and dbias, with the arguments of conv_weight.weight_gradient; groups is 1."""
+    cdef Gradient g
+    cdef Phase phases[2]
+    cdef Py_ssize_t height = dweight.shape[2], width = dweight.shape[3]
+    cdef Py_ssize_t *taps = <Py_ssize_t *>malloc(2 * (height + width) * sizeof(Py_ssize_t))
+    if not taps:
+        raise MemoryError("no memory for the taps of a convolution")
+    try:
+        forward_axis(&g.strips.rows, x.shape[1], dy.shape[1], height, stride_h, top, dilation_h,
+                     phases, taps)
+        forward_axis(&g.strips.columns, x.shape[2], dy.shape[2], width, stride_w, left, dilation_w,
+                     phases + 1, taps + 2 * height)
+        g.kernel_height, g.kernel_width, g.out_channels = height, width, dy.shape[3]
+        with nogil:
+            run(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0],
+                NULL if dbias is None else &dbias[0], x.shape[0], x.shape[3], threads)
+    finally:
+        free(taps)
+
+
+cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *dbias, Py_ssize_t n,
+             Py_ssize_t channels, int threads) except -1 nogil:
+    cdef Strips *strips = &g.strips
+    cdef Py_ssize_t lanes = lanes_of(x), out_width = strips.columns.dst_size, i
+    g.terms = g.kernel_height * g.kernel_width * channels
+    g.size = g.out_channels * (g.terms + 1) * lanes
+    cdef double pixels = <double>n * strips.rows.dst_size * out_width
+    cdef Py_ssize_t chunks = <Py_ssize_t>min(
+        min(<double>MOST_CHUNKS, 1 + pixels / (lanes * CHUNK_PIXELS)),
+        min(1 + pixels * g.out_channels * g.terms / CHUNK_WORK, 1. + CHUNK_MEMORY // g.size))
+    strips.lanes = lanes
+    cut(strips, n, chunks)
+    chunks = min(chunks, strips.n_groups)
+    describe(g, channels, sizeof(real))
+
+    # One block of memory: the sums of every chunk, a row of zeros, rows of x and of dy for every
+    # thread, and the offsets of the terms.
+    cdef size_t sums_size = whole_lines(chunks * g.size * sizeof(real))
+    cdef size_t zeros_size = whole_lines(max(strips.columns.src_size * channels,
+                                             out_width * g.out_channels) * sizeof(real))
+    cdef size_t window_size = whole_lines(strips.capacity * strips.row_length * sizeof(real))
+    cdef size_t thread_size = window_size + whole_lines(g.step_rows * g.sum.dy_row * sizeof(real))
+    cdef void *block
+    cdef char *memory = allocate(sums_size + zeros_size + thread_size * threads
+                                 + g.terms * sizeof(Py_ssize_t), &block)
+    if not memory:
+        with gil:
+            raise MemoryError("no memory for the working buffers of a convolution's gradient")
+    cdef real *sums = <real *>memory
+    cdef real *zeros = <real *>(memory + sums_size)
+    cdef char *buffers = memory + sums_size + zeros_size
+    memset(zeros, 0, zeros_size)
+    place_terms(g, <Py_ssize_t *>(buffers + thread_size * threads))
+    for i in prange(chunks, num_threads=threads, schedule="dynamic"):
+        sum_chunk(g, x, dy, zeros, sums + i * g.size, strips.n_groups * i // chunks,
+                  strips.n_groups * (i + 1) // chunks, dbias != NULL,
+                  <real *>(buffers + threadid() * thread_size),
+                  <real *>(buffers + threadid() * thread_size + window_size))
+    for i in prange(g.out_channels, num_threads=threads, schedule="static"):
+        add_chunks(g, sums, chunks, dweight, dbias, i)
+    free(block)
+    return 0
+
+
+cdef void describe(Gradient *g, Py_ssize_t channels, Py_ssize_t itemsize) noexcept nogil:
+    """Fill in how the tiles go over the rows of one step."""
+    cdef Strips *strips = &g.strips
+    cdef Py_ssize_t out_width = strips.columns.dst_size
+    cdef Py_ssize_t row_bytes
+    g.n_blocks = (g.out_channels + STRIPS_WEIGHT_ROWS - 1) // STRIPS_WEIGHT_ROWS
+    row_bytes = strips.lanes * itemsize * (
+        out_width * strips.columns.src_step * channels + out_width * g.out_channels // g.n_blocks)
+    g.step_rows = min(strips.height, max((STEP_PIXELS + out_width - 1) // out_width,
+                                         STEP_BYTES // row_bytes))
+    lay_out(strips, channels, g.step_rows, itemsize)
+    g.tile_terms = min(<Py_ssize_t>STRIPS_COLUMNS, <Py_ssize_t>STRIPS_WEIGHT_FIT(
+        (g.out_channels + g.n_blocks - 1) // g.n_blocks))
+    g.sum.n_columns = out_width
+    g.sum.x_row = strips.rows.src_step * strips.row_length
+    g.sum.x_pixel = strips.columns.src_step * channels * strips.lanes
+    g.sum.dy_pixel = g.out_channels * strips.lanes
+    g.sum.dy_row = out_width * g.sum.dy_pixel
+    g.sum.sums_row = (g.terms + 1) * strips.lanes
+
+
+cdef void place_terms(Gradient *g, Py_ssize_t *offsets) noexcept nogil:
+    """Where the x of each term (kernel row, kernel column, channel) is."""
+    cdef Py_ssize_t u, v, c
+    cdef const Phase *rows = g.strips.rows.phases
+    cdef const Phase *columns = g.strips.columns.phases
+    g.sum.offsets = offsets
+    for u in range(g.kernel_height):
+        for v in range(g.kernel_width):
+            for c in range(g.strips.channels):
+                offsets[0] = (rows.offsets[u] * g.strips.row_length
+                              + (columns.offsets[v] * g.strips.channels + c) * g.strips.lanes)
+                offsets += 1
+
+
+cdef void sum_chunk(const Gradient *g, const real *x, const real *dy, const real *zeros,
+                    real *sums, Py_ssize_t begin, Py_ssize_t end, bint bias, real *window,
+                    real *dy_rows) noexcept nogil:
+    """The sums over the groups of strips begin <= group < end.
+
+    sums[output channel, kernel row, kernel column, channel], then the bias's, each one vector.
+    """
+    cdef const Strips *strips = &g.strips
+    cdef Py_ssize_t group, row, rows
+    cdef Window w
+    cdef real *base
+    for group in range(begin, end):
+        open_window(strips, &w, group, window)
+        row = 0
+        while row < strips.height:
+            rows = min(g.step_rows, strips.height - row)
+            base = advance(strips, &w, x, zeros, row * strips.rows.src_step, window)
+            gather_dy(g, &w, dy, zeros, row, rows, dy_rows)
+            sum_rows(g, base, dy_rows, rows, group == begin and row == 0, bias, sums)
+            row += rows
+
+
+cdef void gather_dy(const Gradient *g, const Window *w, const real *dy, const real *zeros,
+                    Py_ssize_t first, Py_ssize_t rows, real *dy_rows) noexcept nogil:
+    """The strips' rows first <= row < first + rows of dy, interleaved; zeros below the image."""
+    cdef const Strips *strips = &g.strips
+    cdef Py_ssize_t count = strips.columns.dst_size * g.out_channels, i, lane, row
+    cdef const real *lanes[MOST_LANES]
+    for i in range(rows):
+        for lane in range(strips.lanes):
+            row = w.begin[lane] + first + i
+            lanes[lane] = zeros
+            if w.image[lane] >= 0 and row < strips.rows.dst_size:
+                lanes[lane] = dy + (w.image[lane] * strips.rows.dst_size + row) * count
+        if real is float:
+            f32_strips_interleave(lanes, count, dy_rows + i * g.sum.dy_row)
+        else:
+            f64_strips_interleave(lanes, count, dy_rows + i * g.sum.dy_row)
+
+
+cdef void sum_rows(const Gradient *g, const real *x, const real *dy, Py_ssize_t rows,
+                   bint from_zero, bint bias, real *sums) noexcept nogil:
+    """All tiles over the same rows."""
+    cdef Py_ssize_t tiles = (g.terms + g.tile_terms - 1) // g.tile_terms
+    cdef Py_ssize_t block, first, count, t, term, terms, lanes = g.strips.lanes, k
+    cdef strips_weight_sum sum = g.sum
+    sum.n_rows, sum.from_zero = rows, from_zero
+    for block in range(g.n_blocks):
+        first = g.out_channels * block // g.n_blocks
+        count = g.out_channels * (block + 1) // g.n_blocks - first
+        for t in range(tiles):
+            term = g.terms * t // tiles
+            terms = g.terms * (t + 1) // tiles - term
+            if real is float:
+                f32_strips_weight_tile(<int>count, <int>terms, &sum, x, dy + first * lanes,
+                                       sum.offsets + term,
+                                       sums + first * sum.sums_row + term * lanes)
+            else:
+                f64_strips_weight_tile(<int>count, <int>terms, &sum, x, dy + first * lanes,
+                                       sum.offsets + term,
+                                       sums + first * sum.sums_row + term * lanes)
+    if bias:
+        for k in range(g.out_channels):
+            if from_zero:
+                memset(sums + k * sum.sums_row + g.terms * lanes, 0, lanes * sizeof(real))
+            if real is float:
+                f32_strips_add(dy + k * lanes, sum.dy_pixel, rows * sum.n_columns,
+                               sums + k * sum.sums_row + g.terms * lanes)
+            else:
+                f64_strips_add(dy + k * lanes, sum.dy_pixel, rows * sum.n_columns,
+                               sums + k * sum.sums_row + g.terms * lanes)
+
+
+cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dweight, real *dbias,
+                     Py_ssize_t k) noexcept nogil:
+    """Add the chunks' sums of one output channel, then their lanes, and put them in place."""
+    cdef Py_ssize_t chunk, i, tap, c, lanes = g.strips.lanes, channels = g.strips.channels
+    cdef Py_ssize_t taps = g.kernel_height * g.kernel_width
+    cdef const real *more
+    sums += k * g.sum.sums_row
+    for chunk in range(1, chunks):
+        more = sums + chunk * g.size
+        for i in range((g.terms + (dbias != NULL)) * lanes):
+            sums[i] += more[i]
+    for c in range(channels):
+        for tap in range(taps):
+            if real is float:
+                dweight[(k * channels + c) * taps + tap] = f32_strips_sum(
+                    sums + (tap * channels + c) * lanes)
+            else:
+                dweight[(k * channels + c) * taps + tap] = f64_strips_sum(
+                    sums + (tap * channels + c) * lanes)
+    if dbias:
+        if real is float:
+            dbias[k] = f32_strips_sum(sums + g.terms * lanes)
+        else:
+            dbias[k] = f64_strips_sum(sums + g.terms * lanes)
