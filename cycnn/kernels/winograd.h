@@ -270,6 +270,42 @@ ALWAYS_INLINE void pool_of(const f32v *y, ptrdiff_t down, int relu, float *to,
     }
 }
 
+/* The stores of a tile: `whole` is a constant, and true where all of its numbers have a place. */
+ALWAYS_INLINE void store_outputs(const int whole, f32v *outputs, float *y, const float *positive,
+                                 const winograd_end *end, int rows, int columns, int lanes)
+{
+    const ptrdiff_t row = end->row, pixel = end->pixel;
+    const f32v zero = F(_set1)(0);
+    if (whole) lanes = F32_LANES;
+    if (end->relu)
+        UNROLL for (int i = 0; i < 16; i++) outputs[i] = F(_max)(zero, outputs[i]);
+    if (positive)
+        UNROLL for (int i = 0; i < 4; i++)
+            UNROLL for (int j = 0; j < 4; j++)
+                if (whole || (i < rows && j < columns))
+                    outputs[4 * i + j] = F(_select_wins)(
+                        load_lanes(positive + i * row + j * pixel, lanes), zero,
+                        outputs[4 * i + j], zero);
+    UNROLL for (int i = 0; i < 4; i++)
+        UNROLL for (int j = 0; j < 4; j++)
+            if (whole || (i < rows && j < columns))
+                store_lanes(y + i * row + j * pixel, outputs[4 * i + j], lanes);
+}
+
+/* The same behind a pool. */
+ALWAYS_INLINE void store_maxima(const int whole, const f32v *outputs, float *y,
+                                unsigned char *winner, const winograd_end *end, int rows,
+                                int columns, int lanes)
+{
+    const ptrdiff_t row = end->row, pixel = end->pixel;
+    if (whole) lanes = F32_LANES;
+    UNROLL for (int i = 0; i < 2; i++)
+        UNROLL for (int j = 0; j < 2; j++)
+            if (whole || (i < rows && j < columns))
+                pool_of(outputs + 8 * i + 2 * j, 4, end->relu, y + i * row + j * pixel,
+                        winner ? winner + i * row + j * pixel : NULL, lanes);
+}
+
 /* `rows` x `columns` of a tile's outputs (of its maxima, with end->pool) for `channels` channels.
  * `bias` may be NULL; so may `winner`, and `positive`: laid out as y, y = 0 where it is not above
  * 0. */
@@ -277,42 +313,32 @@ ALWAYS_INLINE void output_of(const int n, const float *t, ptrdiff_t point, const
                              float *y, unsigned char *winner, const float *positive,
                              const winograd_end *end, int rows, int columns, int channels)
 {
-    const f32v zero = F(_set1)(0);
+    const ptrdiff_t row = end->row, pixel = end->pixel;
     for (int first = 0; first < channels; first += F32_LANES) {
         const int lanes = channels - first < F32_LANES ? channels - first : F32_LANES;
         f32v outputs[16];
         if (!end->pool)
             UNROLL for (int i = 0; i < 4; i++)
                 UNROLL for (int j = 0; j < 4; j++)
-                    PREFETCH_TO_WRITE(y + i * end->row + (4 + j) * end->pixel + first);
+                    PREFETCH_TO_WRITE(y + i * row + (4 + j) * pixel + first);
         of_points(n, 4, 0, t + first, point, outputs);
         if (bias) {
             const f32v b = F(_load)(bias + first);
             UNROLL for (int i = 0; i < 16; i++) outputs[i] = ADD(outputs[i], b);
         }
         if (end->pool) {
-            UNROLL for (int i = 0; i < 2; i++)
-                UNROLL for (int j = 0; j < 2; j++) {
-                    const ptrdiff_t at = i * end->row + j * end->pixel + first;
-                    if (i < rows && j < columns)
-                        pool_of(outputs + 8 * i + 2 * j, 4, end->relu, y + at,
-                                winner ? winner + at : NULL, lanes);
-                }
-            continue;
+            unsigned char *to = winner ? winner + first : NULL;
+            if (rows == 2 && columns == 2 && lanes == F32_LANES)
+                store_maxima(1, outputs, y + first, to, end, rows, columns, lanes);
+            else
+                store_maxima(0, outputs, y + first, to, end, rows, columns, lanes);
+        } else {
+            const float *above = positive ? positive + first : NULL;
+            if (rows == 4 && columns == 4 && lanes == F32_LANES)
+                store_outputs(1, outputs, y + first, above, end, rows, columns, lanes);
+            else
+                store_outputs(0, outputs, y + first, above, end, rows, columns, lanes);
         }
-        if (end->relu)
-            UNROLL for (int i = 0; i < 16; i++) outputs[i] = F(_max)(zero, outputs[i]);
-        UNROLL for (int i = 0; i < 4; i++)
-            UNROLL for (int j = 0; j < 4; j++) {
-                const ptrdiff_t at = i * end->row + j * end->pixel + first;
-                f32v output = outputs[4 * i + j];
-                if (i < rows && j < columns) {
-                    if (positive)
-                        output = F(_select_wins)(load_lanes(positive + at, lanes), zero, output,
-                                                 zero);
-                    store_lanes(y + at, output, lanes);
-                }
-            }
     }
 }
 

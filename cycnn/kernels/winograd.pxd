@@ -45,16 +45,28 @@ cdef inline const float *patch_of(const float *image, Py_ssize_t height, Py_ssiz
     *pixel are how far its rows and pixels are apart.
     """
     cdef Py_ssize_t i, j, left, right
+    cdef float *to
     image += (row * width + column) * channels
     if (row >= 0 and column >= 0 and row + side <= height and column + side <= width
             and count == padded):
         line[0], pixel[0] = width * channels, channels
         return image
     line[0], pixel[0] = side * padded, padded
-    memset(patch, 0, side * side * padded * sizeof(float))
-    left, right = max(<Py_ssize_t>0, -column), min(side, width - column)
-    for i in range(max(<Py_ssize_t>0, -row), min(side, height - row)):
-        for j in range(left, right):
-            memcpy(patch + (i * side + j) * padded, image + (i * width + j) * channels,
-                   count * sizeof(float))
+    left = min(max(<Py_ssize_t>0, -column), side)
+    right = max(left, min(side, width - column))
+    for i in range(side):
+        to = patch + i * side * padded
+        if row + i < 0 or row + i >= height or (padded > count and left < right):
+            memset(to, 0, side * padded * sizeof(float))
+        else:
+            memset(to, 0, left * padded * sizeof(float))
+            memset(to + right * padded, 0, (side - right) * padded * sizeof(float))
+        if row + i < 0 or row + i >= height:
+            continue
+        if padded == channels:
+            memcpy(to + left * padded, image + (i * width + left) * channels,
+                   (right - left) * channels * sizeof(float))
+        else:
+            for j in range(left, right):
+                memcpy(to + j * padded, image + (i * width + j) * channels, count * sizeof(float))
     return patch
