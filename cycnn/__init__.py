@@ -21,7 +21,8 @@ __all__ = [
     "AvgPool2d", "Callback", "Conv2d", "CosineAnnealingLR", "CrossEntropyLoss", "Flatten",
     "GlobalAvgPool2d", "History", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d", "Module",
     "Normalization", "OneCycleLR", "Parameter", "ReLU", "SGD", "Sequential", "Sigmoid", "Softmax",
-    "Tanh", "Trainer", "convolution_algorithm", "data", "functional", "get_num_threads", "init", "load", "manual_seed",
+    "Tanh", "Trainer", "convolution_algorithm", "data", "functional", "get_num_threads", "init",
+    "load", "manual_seed",
     "num_threads", "plot", "save", "set_num_threads", "show_config",
 ]
 

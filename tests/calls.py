@@ -98,7 +98,8 @@ for name, options in {
         "": {"padding": 1, "algorithm": "direct"},
         " 5x5": {"kernel": 5, "padding": "same", "algorithm": "direct"},
         # Of these, "auto" makes Winograd's for float32.
-        " Winograd": {"padding": 1}, " Winograd 5x5": {"kernel": 5, "padding": "same"}, " 1x1": {"kernel": 1},
+        " Winograd": {"padding": 1}, " Winograd 5x5": {"kernel": 5, "padding": "same"},
+        " 1x1": {"kernel": 1},
         " grey": {"c": 1, "n": 9}, " stride 2": {"stride": 2, "padding": 1},
         " dilated": {"dilation": 2}, " grouped": {"c": 18, "k": 21, "groups": 3},
         " depthwise": {"c": 35, "k": 35, "groups": 35}, " many images": {"n": 70, "h": 5, "w": 4},

@@ -76,7 +76,9 @@ def winograd_pays(out_shape, weight_shape, stride, dilation, groups):
     """Whether Winograd's algorithm is the faster one; None where it is not possible."""
     _, k, out_h, out_w = out_shape
     c, size = weight_shape[1:3]
-    if (stride, dilation, groups) != ((1, 1), (1, 1), 1) or weight_shape[2:] not in ((3, 3), (5, 5)):
+    if stride != (1, 1) or dilation != (1, 1) or groups > 1:
+        return None
+    if weight_shape[2:] not in ((3, 3), (5, 5)):
         return None
     tiles = -(-out_h // TILE) * -(-out_w // TILE)
     gain = out_h * out_w * size * size / (tiles * (size + TILE - 1) ** 2)

@@ -51,7 +51,8 @@ def conv2d_chain(x, weight, bias, options, relu, pooled, want_winners=True):
                          True, threads_for(geometry.work))
     else:
         y = conv.forward(x, weight, bias, geometry, use_winograd)
-        y, winners = pool.maximum(y, *pool.window_geometry(geometry.out_shape, **POOL), want_winners, relu)
+        y, winners = pool.maximum(y, *pool.window_geometry(geometry.out_shape, **POOL),
+                                  want_winners, relu)
     return y.transpose(0, 3, 1, 2), winners
 
 

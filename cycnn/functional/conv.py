@@ -56,11 +56,11 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algo
     groups : int
         Splits the channels: group i of the outputs sees group i of the inputs alone.
     algorithm : {"auto", "direct", "winograd"}
-        "direct" adds up the products of the formula. "winograd" needs about a quarter of the
-        multiplications, for float32, kernels of 3 x 3 and 5 x 5, stride 1, dilation 1 and one group:
-        its rounding errors are larger (see ``docs/accuracy.md``), and a NaN or an infinity in `x`
-        reaches up to 7 pixels further. "auto" takes the faster one for these shapes, unless
-        :class:`cycnn.convolution_algorithm` says otherwise.
+        "direct" adds up the products of the formula. "winograd" needs a quarter of the
+        multiplications or fewer; it is for float32, kernels of 3 x 3 and 5 x 5, stride 1, dilation 1
+        and one group. Its rounding errors are larger (see ``docs/accuracy.md``), and a NaN or an
+        infinity in `x` reaches all of the 4 x 4 outputs that are computed with it. "auto" takes the
+        faster one for these shapes, unless :class:`cycnn.convolution_algorithm` says otherwise.
 
     Returns
     -------
@@ -134,8 +134,8 @@ def forward(x, weight, bias, geometry, use_winograd, relu=False):
         threads = threads_for(geometry.work)
         weight = np.ascontiguousarray(weight)
         if use_winograd:
-            winograd.forward(to_nhwc(x), weight, bias, y, None, *geometry.options[2:4], oh, ow, relu,
-                             False, threads)
+            winograd.forward(to_nhwc(x), weight, bias, y, None, *geometry.options[2:4], oh, ow,
+                             relu, False, threads)
         else:
             in_strips = _algorithm.forward_in_strips(*_shapes(x, weight, geometry))
             (_STRIPS_FORWARD if in_strips else _FORWARD)[x.dtype](

@@ -75,7 +75,8 @@ def linear_backward(dy, x, weight, bias=False, input_gradient=True, weight_gradi
     ValueError, TypeError
         If the shapes or types do not fit together.
     """
-    return linear_chain_backward(dy, x, weight, bias and weight_gradient, input_gradient, weight_gradient)
+    return linear_chain_backward(dy, x, weight, bias and weight_gradient, input_gradient,
+                                 weight_gradient)
 
 
 def linear_chain_backward(dy, x, weight, bias, input_gradient, weight_gradient=True,

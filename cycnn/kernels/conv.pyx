@@ -90,7 +90,8 @@ def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const r
         s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
         with nogil:
             sweep(&s, &x[0, 0, 0, 0], &y[0, 0, 0, 0], &weight[0, 0, 0, 0], start,
-                  <const real *>NULL, x.shape[0], x.shape[3], y.shape[3], groups, height, width, threads)
+                  <const real *>NULL, x.shape[0], x.shape[3], y.shape[3], groups, height, width,
+                  threads)
     finally:
         free(taps)
 
@@ -327,7 +328,7 @@ cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *pac
 cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, const real *packed,
                            const real *bias, real *dst, int flags, Py_ssize_t begin,
                            Py_ssize_t t, Py_ssize_t group, Py_ssize_t block) noexcept nogil:
-    """Row t of a plan, for one block of dst channels. The rows at `base` begin with grid row `begin`."""
+    """Row t of a plan, for one block of dst channels; `base` is where grid row `begin` reads."""
     cdef Py_ssize_t first = block * s.block
     cdef Py_ssize_t row = plan.rows.first_dst + t * s.rows.dst_step
     cdef tile_sum sum = plan.sum
@@ -345,7 +346,7 @@ cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, c
 
 cdef inline void fetch_ahead(const Sweep *s, const real *row, Py_ssize_t part,
                              Py_ssize_t parts) noexcept nogil:
-    """Send for a part of a src row: the tile reads many pixels at once, which no processor foresees."""
+    """Send for a part of a src row: the tile reads many pixels at once, too many to foresee."""
     cdef Py_ssize_t length = s.n_columns * s.pixel, line = 64 // <Py_ssize_t>sizeof(real), i
     for i in range(length * part // parts // line, length * (part + 1) // parts // line):
         PREFETCH_FOR_LATER(row + i * line)

@@ -1,11 +1,11 @@
 """Convolution and its input gradient by Winograd's algorithm: `winograd.h` says what that is.
 
-For kernels of 3 x 3 and 5 x 5, stride 1, dilation 1, one group, float32. A task takes a block of tiles through all stages, so that nothing between src and dst
-leaves the second-level cache:
+For kernels of 3 x 3 and 5 x 5, stride 1, dilation 1, one group, float32. A task takes a block of
+tiles through all stages, so that nothing between src and dst leaves the second-level cache:
 
-    src -> values[point, tile, channel of src]                   winograd_input
-        -> products[point, tile, channel of dst]                 the register tile, for each point
-        -> dst                                                   winograd_output
+    src -> values[tile, point, channel of src]          winograd_input
+        -> products[tile, point, channel of dst]        the register tile, for each point
+        -> dst                                          winograd_output
 
 Each tile's sums are its own, so neither threads nor the size of a block can change a bit. A NaN or
 an infinity in src reaches every output of the tiles that read it.
@@ -16,6 +16,7 @@ from libc.stdlib cimport free
 
 from .buffers cimport allocate, whole_lines
 from .tile cimport F32_LANES, TILE_FROM_ZERO, TILE_ROWS_2, tile_rows, tile_sum
+
 #: Outputs of a tile, each way.
 TILE = WINOGRAD_TILE
 

@@ -1,8 +1,8 @@
 """Chains of layers that are computed in one go: convolution -> ReLU -> 2 x 2 max-pool, and
 linear -> ReLU.
 
-:class:`~cycnn.Sequential` finds them. The numbers are the same as layer by layer, and every layer of
-a chain can still be asked for its `backward` alone.
+:class:`~cycnn.Sequential` finds them. The numbers are the same as layer by layer, and every layer
+of a chain can still be asked for its `backward` alone.
 """
 
 from ..functional import _check
