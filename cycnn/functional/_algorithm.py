@@ -19,9 +19,11 @@ ALGORITHMS = ("auto", "direct", "winograd")
 _default = "auto"
 
 # Winograd's transformations are worth their cost from so many channels on, each side, and where
-# a direct convolution has so many times the multiplications.
+# a direct convolution has so many times the multiplications. How many images there are does not
+# count, so that an image alone gives the same bits as in a batch.
 _CHANNELS = 16
-_GAIN = 1.5
+_GAIN = 1.8
+_LARGEST_WEIGHTS = 1 << 26  # bytes of transformed weights, of which there are several times as many
 
 
 class convolution_algorithm:
@@ -80,9 +82,10 @@ def winograd_pays(out_shape, weight_shape, stride, dilation, groups):
         return None
     if weight_shape[2:] not in ((3, 3), (5, 5)):
         return None
+    points = (size + TILE - 1) ** 2
     tiles = -(-out_h // TILE) * -(-out_w // TILE)
-    gain = out_h * out_w * size * size / (tiles * (size + TILE - 1) ** 2)
-    return min(c, k) >= _CHANNELS and gain >= _GAIN
+    gain = out_h * out_w * size * size / (tiles * points)
+    return min(c, k) >= _CHANNELS and gain >= _GAIN and 4 * points * c * k <= _LARGEST_WEIGHTS
 
 
 # --- strips, among the direct kernels --------------------------------------------------------
