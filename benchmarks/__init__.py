@@ -1,4 +1,4 @@
-"""How fast cycnn is, next to PyTorch and to the processor's peak: ``python -m benchmarks --help``.
+"""How fast cycnn is, next to its peers and to the processor's peak: ``python -m benchmarks --help``.
 
 For the checkout alone; it is not installed with the package.
 """
