@@ -1,7 +1,7 @@
 """Suite `errors`: how far float32 convolution is from float64, by both algorithms.
 
-Nothing here is timed. Images and gradients have variance 1, weights 1 / (C r r), as in a network at
-its beginning: so do results.
+Nothing here is timed. Images and gradients have variance 1 and weights 1 / (C r r), so that results
+of the forward pass have about 1 too, as in a network at its beginning.
 """
 
 import numpy as np
@@ -73,7 +73,18 @@ def notes(results):
                 worst = [f"{max(result[measure] for result in chosen):.1e}"
                          for measure in MEASURES]
                 lines.append(f"| {size}x{size} | {name} | {algorithm} | {' | '.join(worst)} |")
+    lines += ["", *(f"{size}x{size}: {gap(results, size)}" for size in sizes)]
     return lines
+
+
+def gap(results, size):
+    """How many times as large Winograd's errors are, shape by shape."""
+    rms = {(*result["shape"], result["pass"], result["algorithm"]): result["rms_of_largest"]
+           for result in results if result["shape"][4] == size}
+    ratios = [error / rms[(*case, "direct")] for (*case, algorithm), error in rms.items()
+              if algorithm == "winograd"]
+    return (f"Winograd's rms is {np.median(ratios):.1f} times direct's in the median, "
+            f"{min(ratios):.1f} to {max(ratios):.1f} times in all cases.")
 
 
 def cells(result):

@@ -3,12 +3,12 @@
 Each side trains in a process of its own (`memory_side.py`).
 """
 
+import importlib.util
 import json
-import os
 import subprocess
 import sys
 
-from . import nets, peers
+from . import ROOT, nets, peers
 from .timing import quartiles
 
 BATCH = 128
@@ -19,6 +19,8 @@ PEERS = {}                  # the ratio is one of bytes, not of times
 
 def run(threads, rounds, seconds, names=None, quick=False, **_):
     """Yield one result, a dict, for net D or those asked for."""
+    if importlib.util.find_spec("resource") is None:
+        return
     steps, turns = (2, 1) if quick else (5, 3)
     for name in names or ["D"]:
         for number in threads[-1:]:
@@ -49,7 +51,7 @@ def trained(side, name, threads, steps):
     """MiB before and at the peak of `steps` training steps of `side` in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.memory_side", side, name, str(BATCH), str(threads),
-         str(steps)], capture_output=True, text=True, timeout=600, env=os.environ)
+         str(steps)], cwd=ROOT, capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise RuntimeError(f"training net {name} with {side} failed:\n{done.stderr}")
     return json.loads(done.stdout)
@@ -57,6 +59,8 @@ def trained(side, name, threads, steps):
 
 def notes(results):
     """What stands under the table."""
+    if not results:
+        return ["This system does not say how much memory a process has had: left out."]
     return [f"Peak of resident memory in {results[0]['steps']} training steps, above that of the "
             "interpreter with its imports and one step of net A on one image; for PyTorch the "
             "memory format that needs less. \"With libraries\": the whole process."]
