@@ -1,4 +1,4 @@
-"""How fast cycnn is, next to its peers and to the processor's peak: ``python -m benchmarks --help``.
+"""How fast and how exact cycnn is, next to its peers: ``python -m benchmarks --help``.
 
 For the checkout alone; it is not installed with the package.
 """

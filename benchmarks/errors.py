@@ -61,8 +61,7 @@ def measure(shape):
 
 def notes(results):
     """The same in short: the worst shape of each kernel size, pass and algorithm."""
-    lines = ["Against float64; data of variance 1, weights of 1 / (C r r). The worst of each column "
-             "over the shapes:", "",
+    lines = ["Data of variance 1, weights of 1 / (C r r). Of each column the worst shape:", "",
              "| kernel | " + " | ".join(COLUMNS[1:]) + " |", "|---" * len(COLUMNS) + "|"]
     sizes = sorted({result["shape"][4] for result in results})
     for size in sizes:

@@ -93,8 +93,9 @@ def describe(shape):
 
 def cells(result):
     """The result as the cells of a table's row."""
-    row = [describe(result["shape"]), result["pass"], str(result["threads"]), spread(result["gflops"], ".0f"),
-           f"{result['peak_gflops'][0]:.0f}", f"{result['of_peak'][0]:.2f}"]
+    row = [describe(result["shape"]), result["pass"], str(result["threads"]),
+           spread(result["gflops"], ".0f"), f"{result['peak_gflops'][0]:.0f}",
+           f"{result['of_peak'][0]:.2f}"]
     if "ratio" not in result:
         return [*row, "-", "-"]
     return [*row, f"{result['torch_gflops'][0]:.0f} ({result['torch_format']})",

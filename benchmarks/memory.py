@@ -61,9 +61,9 @@ def notes(results):
     """What stands under the table."""
     if not results:
         return ["This system does not say how much memory a process has had: left out."]
-    return [f"Peak of resident memory in {results[0]['steps']} training steps, above that of the "
-            "interpreter with its imports and one step of net A on one image; for PyTorch the "
-            "memory format that needs less. \"With libraries\": the whole process."]
+    return [(f"Peak of resident memory in {results[0]['steps']} training steps, above that of the "
+             "interpreter with its imports and one step of net A on one image; for PyTorch the "
+             "memory format that needs less. \"With libraries\": the whole process.")]
 
 
 def cells(result):

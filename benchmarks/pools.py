@@ -66,8 +66,8 @@ def check_agreement(shape, ours, theirs):
 
 def notes(results):
     """What stands under the table."""
-    return ["2 x 2 windows, float32, as in training: each side keeps which pixel won, cycnn in a "
-            "byte, PyTorch in eight; GB/s counts images and gradients alone"]
+    return [("2 x 2 windows, float32, as in training: each side keeps which pixel won, cycnn in a "
+             "byte, PyTorch in eight; GB/s counts images and gradients alone")]
 
 
 def cells(result):

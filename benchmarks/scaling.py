@@ -15,7 +15,7 @@ BATCH = 128                                 # of the networks, on one thread and
 BATCHES = (32, 64, 128, 256, 512, 1024)     # of net D
 SIZES = (14, 28, 56, 112)                   # of the images that one convolution sees
 CHANNELS = (16, 32, 64, 128, 256)           # of the same, at 28 x 28
-LAYER = dict(n=16, c=32, size=28, k=64)     # the convolution, 3 x 3, where it does not vary
+LAYER = {"n": 16, "c": 32, "size": 28, "k": 64}     # the convolution, 3 x 3, where it does not vary
 
 COLUMNS = ("what", "at", "threads", "us", "per unit", "against the first")
 PEERS = {}
@@ -44,8 +44,8 @@ def run(threads, rounds, seconds, names=None, batches=None, quick=False):
 def of_threads(name, batch, most, rounds, seconds):
     """One training step on one thread, and on `most`."""
     rng = np.random.default_rng(0)
-    step = training.our_step(nets.build(name), rng.standard_normal((batch, *nets.SHAPE), np.float32),
-                             rng.integers(0, nets.CLASSES, batch))
+    x = rng.standard_normal((batch, *nets.SHAPE), np.float32)
+    step = training.our_step(nets.build(name), x, rng.integers(0, nets.CLASSES, batch))
 
     def on(number):
         cn.set_num_threads(number)
