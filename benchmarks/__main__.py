@@ -117,7 +117,11 @@ def main(arguments=None):
                                                    else arguments)],
             env={**os.environ, "CYCNN_ISA": options.isa}).returncode
     if options.charts:
-        charts.figure_class()           # says at once, not after the last suite, what is missing
+        try:
+            charts.figure_class()
+        except ImportError as error:    # said now, not after the last suite
+            print(f"python -m benchmarks: {error}", file=sys.stderr)
+            return 1
     rounds, seconds = (3, 0.005) if options.quick else (options.rounds, 0.05)
     found = environment()
     print(heading(found))
@@ -141,7 +145,8 @@ def main(arguments=None):
             json.dump({"environment": found, "results": everything}, file, indent=1)
     if options.charts:
         written = charts.draw(everything, options.charts, heading(found))
-        print("", *(f"wrote {path}" for path in written), sep="\n")
+        print("", *([f"wrote {path}" for path in written] or
+                    ["no chart: it takes kernels, scaling, or training with PyTorch"]), sep="\n")
     return 0
 
 
