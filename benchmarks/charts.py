@@ -90,7 +90,8 @@ def _training(results):
         axes.grid(axis="y", color="#eaeef2")
     handles = [panels[0].bar(0, 0, color=_COLOURS[place % len(_COLOURS)])
                for place in range(len(batches))]
-    panels[-1].legend(handles, [f"batch {batch}" for batch in batches], frameon=False)
+    figure.legend(handles, [f"batch {batch}" for batch in batches], loc="outside right upper",
+                  frameon=False)
     panels[0].set_ylabel("times as fast (1: PyTorch)")
     return figure
 
@@ -121,13 +122,13 @@ def _kernels(results):
         axes.set_xlabel("of the peak (above 1: Winograd's algorithm)", fontsize=9)
     panels[0].set_yticks(range(len(shapes)), [kernels.describe(shape) for shape in shapes],
                          fontsize=8)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(shapes) - 0.5, -0.5)
     handles = [panels[0].barh(0, 0, color=colour) for colour in _PASSES.values()]
     labels = list(_PASSES)
     if any("torch_gflops" in result for result in results):
         handles += panels[0].plot([], [], "k|", markersize=6, markeredgewidth=1.5)
         labels.append("PyTorch")
-    panels[-1].legend(handles, labels, frameon=False, fontsize=8)
+    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
 
@@ -145,9 +146,10 @@ def _scaling(results):
         axes.axhline(1, color="black", linewidth=0.8)
         axes.set_xscale("log", base=2)
         axes.set_xticks(at, at)
-        axes.set_ylim(bottom=0)
         axes.set_xlabel(variable)
         axes.set_title(f"{chosen[0]['series']}, {_threads(chosen[0]['threads'])}", fontsize=8)
         axes.grid(color="#eaeef2")
     panels[0].set_ylabel("time a unit")
+    panels[0].set_ylim(0, 1.1 * max(result["relative"][2] for result in results
+                                    if result["variable"] != "threads"))
     return figure
