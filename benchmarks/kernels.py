@@ -7,7 +7,7 @@ import numpy as np
 from cycnn import functional as F
 
 from . import peers
-from .timing import Peak, best, interleave, quartiles
+from .timing import Peak, best, interleave, quartiles, spread
 
 # N, C, H, K, kernel, stride, padding[, groups]: batch, input channels, height and width, output
 # channels. float32.
@@ -30,7 +30,9 @@ SHAPES = [
 ]
 QUICK_SHAPES = [SHAPES[2], SHAPES[12]]
 
-COLUMNS = ("shape", "pass", "threads", "GFLOP/s", "of peak", "PyTorch", "faster than PyTorch")
+COLUMNS = ("shape", "pass", "threads", "GFLOP/s", "peak", "of peak", "PyTorch",
+           "faster than PyTorch")
+PEERS = {"ratio": "PyTorch"}
 
 
 def run(threads, rounds, seconds, quick=False, **_):
@@ -82,14 +84,19 @@ def notes(results):
     return ["float32, channels last, without bias; of PyTorch's two memory formats the faster"]
 
 
+def describe(shape):
+    """A shape in words: ``128 x 1 x 28 x 28 -> 16, 5x5``."""
+    n, c, size, k, kernel, stride, _, *groups = shape
+    return (f"{n} x {c} x {size} x {size} -> {k}, {kernel}x{kernel}"
+            + f" stride {stride}" * (stride > 1) + " depthwise" * bool(groups))
+
+
 def cells(result):
     """The result as the cells of a table's row."""
-    n, c, size, k, kernel, stride, padding, *groups = result["shape"]
-    shape = f"{n} x {c} x {size} x {size} -> {k}, {kernel}x{kernel}"
-    shape += f" stride {stride}" * (stride > 1) + " depthwise" * bool(groups)
-    row = [shape, result["pass"], str(result["threads"]), f"{result['gflops'][0]:.0f}",
+    row = [describe(result["shape"]), result["pass"], str(result["threads"]),
+           spread(result["gflops"], ".0f"), f"{result['peak_gflops'][0]:.0f}",
            f"{result['of_peak'][0]:.2f}"]
     if "ratio" not in result:
         return [*row, "-", "-"]
     return [*row, f"{result['torch_gflops'][0]:.0f} ({result['torch_format']})",
-            "{:.2f} ({:.2f} to {:.2f})".format(*result["ratio"])]
+            spread(result["ratio"])]

@@ -71,10 +71,18 @@ def training_operations(name, batch):
 
     Two a multiply-add; forward, weight gradient and, but for the first layer, input gradient.
     """
-    total, passes = 0, 2
+    first, *others = _multiply_adds(name)
+    return 2 * batch * (2 * first + 3 * sum(others))
+
+
+def inference_operations(name, batch):
+    """The same of one forward pass."""
+    return 2 * batch * sum(_multiply_adds(name))
+
+
+def _multiply_adds(name):
+    """Yield those that one image needs in each convolution and linear layer."""
     for kind, numbers, inputs, outputs in walk(name):
         if kind in ("conv", "linear"):
             reach = inputs[0] * numbers[1] ** 2 if kind == "conv" else math.prod(inputs)
-            total += passes * math.prod(outputs) * reach
-            passes = 3
-    return 2 * batch * total
+            yield math.prod(outputs) * reach

@@ -49,6 +49,33 @@ def conv2d(x, weight, dy, stride, padding, groups, memory_format):
             "weight gradient": gradient(False, True)}
 
 
+def max_pool2d(x, dy, size, memory_format):
+    """{pass: a function that does it once}, for max-pooling in windows of `size`."""
+    x, dy = tensor(x, memory_format), tensor(dy, memory_format)
+    _, indices = torch.ops.aten.max_pool2d_with_indices(x, [size] * 2, [size] * 2)
+
+    def forward():
+        return torch.ops.aten.max_pool2d_with_indices(x, [size] * 2, [size] * 2)[0]
+
+    def backward():
+        return torch.ops.aten.max_pool2d_with_indices_backward(
+            dy, x, [size] * 2, [size] * 2, [0, 0], [1, 1], False, indices)
+
+    return {"forward": forward, "backward": backward}
+
+
+def inference(model, x, memory_format):
+    """A function that runs `model` (a torch.nn.Module) on the batch once and returns the logits."""
+    model = model.eval().to(memory_format=memory_format)
+    x = tensor(x, memory_format)
+
+    def outputs():
+        with torch.inference_mode():
+            return model(x)
+
+    return outputs
+
+
 def training_step(model, x, labels, lr, memory_format):
     """A function that trains `model` (a torch.nn.Module) on the batch once and returns the loss."""
     model = model.to(memory_format=memory_format)

@@ -63,6 +63,11 @@ def quartiles(values):
     return float(middle), float(low), float(high)
 
 
+def spread(values, form=".2f"):
+    """What :func:`quartiles` returned, for a table: ``1.32 (1.28 to 1.35)``."""
+    return "{} ({} to {})".format(*(format(value, form) for value in values))
+
+
 def best(times, names):
     """The name of the side whose median time is the shortest."""
     return min(names, key=lambda name: np.median(times[name]))

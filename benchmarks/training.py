@@ -7,18 +7,19 @@ import numpy as np
 import cycnn as cn
 
 from . import nets, peers
-from .timing import Peak, best, interleave, quartiles
+from .timing import Peak, best, interleave, quartiles, spread
 
 LR = 1e-3           # small: the numbers stay ordinary however often the same batch is repeated
 
 COLUMNS = ("net", "batch", "threads", "us/step", "images/s", "of peak", "PyTorch us/step",
            "faster than PyTorch")
+PEERS = {"ratio": "PyTorch"}
 
 
 def run(threads, rounds, seconds, names=None, batches=None, quick=False):
     """Yield one result, a dict, for each network, batch size and number of threads."""
     for name in names or nets.NETS:
-        for batch in batches or ((1, 32) if quick else (1, 32, 128)):
+        for batch in batches or ((1, 8) if quick else (1, 32, 128)):
             for number in threads:
                 peers.set_num_threads(number)
                 yield measure(name, batch, number, rounds, seconds)
@@ -88,9 +89,9 @@ def notes(results):
 def cells(result):
     """The result as the cells of a table's row."""
     row = [result["net"], str(result["batch"]), str(result["threads"]),
-           f"{result['microseconds'][0]:,.0f}", f"{result['images_per_second'][0]:,.0f}",
+           spread(result["microseconds"], ",.0f"), f"{result['images_per_second'][0]:,.0f}",
            f"{result['of_peak'][0]:.2f}"]
     if "ratio" not in result:
         return [*row, "-", "-"]
     return [*row, f"{result['torch_microseconds'][0]:,.0f} ({result['torch_format']})",
-            "{:.2f} ({:.2f} to {:.2f})".format(*result["ratio"])]
+            spread(result["ratio"])]

@@ -1,5 +1,6 @@
 """The benchmarks run, and say what they should; how fast anything is, is not tested."""
 
+import importlib.util
 import json
 import math
 import subprocess
@@ -12,32 +13,109 @@ from helpers import TESTS, environment_with
 ROOT = TESTS.parent
 pytestmark = pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(),
                                 reason="the benchmarks are in the checkout alone")
+PASSES = {"forward", "input gradient", "weight gradient"}
 
 
-def run(*arguments):
+def installed(module):
+    return importlib.util.find_spec(module) is not None
+
+
+def run(*arguments, **variables):
     return subprocess.run([sys.executable, "-m", "benchmarks", *arguments], cwd=ROOT, text=True,
-                          capture_output=True, timeout=120, env=environment_with())
+                          capture_output=True, timeout=240, env=environment_with(**variables))
 
 
-def test_both_suites(tmp_path):
-    file = tmp_path / "results.json"
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """What all suites print, and their results by suite."""
+    file = tmp_path_factory.mktemp("benchmarks") / "results.json"
     done = run("--quick", "--threads", "1", "--nets", "A", "--batches", "1", "2",
                "--json", str(file))
     assert done.returncode == 0, done.stderr
-    results = json.loads(file.read_text())["results"]
-    training = [result for result in results if result["suite"] == "training"]
-    assert [(result["net"], result["batch"]) for result in training] == [("A", 1), ("A", 2)]
-    kernels = [result for result in results if result["suite"] == "kernels"]
-    assert {result["pass"] for result in kernels} == {"forward", "input gradient",
-                                                      "weight gradient"}
-    for result in results:
-        for number in (*result["of_peak"], *result["peak_gflops"], *result.get("ratio", ())):
-            assert 0 < number < math.inf
-        assert ("ratio" in result) == ("PyTorch is not installed" not in done.stdout)
-    assert done.stdout.count("\n| A | ") == 2
+    suites = {}
+    for result in json.loads(file.read_text())["results"]:
+        suites.setdefault(result["suite"], []).append(result)
+    return done.stdout, suites
+
+
+def test_all_suites_run(quick):
+    _, suites = quick
+    assert list(suites) == ["training", "inference", "kernels", "pools", "memory", "scaling",
+                            "errors"]
+    for name in ("training", "inference"):
+        assert [(result["net"], result["batch"]) for result in suites[name]] == [("A", 1), ("A", 2)]
+    assert {result["pass"] for result in suites["kernels"]} == PASSES
+    assert {result["pass"] for result in suites["pools"]} == {"forward", "backward"}
+    assert {result["variable"] for result in suites["scaling"]} == {
+        "images", "pixels a side", "input channels"}
+
+
+def test_numbers_come_with_quartiles_and_peak(quick):
+    _, suites = quick
+    for name in ("training", "inference", "kernels"):
+        for result in suites[name]:
+            for number in (*result["of_peak"], *result["peak_gflops"]):
+                assert 0 < number < math.inf
+    for result in (result for results in suites.values() for result in results):
+        for value in result.values():
+            if isinstance(value, list) and len(value) == 3 and isinstance(value[0], float):
+                middle, low, high = value
+                assert low <= middle <= high
+
+
+def test_peers_where_they_are_installed(quick):
+    printed, suites = quick
+    torch, onnx = installed("torch"), installed("onnxruntime") and installed("onnx")
+    for name in ("training", "inference", "kernels", "pools", "memory"):
+        for result in suites[name]:
+            assert ("ratio" in result) == torch
+    for result in suites["inference"]:
+        assert ("onnx_ratio" in result) == onnx
+    assert ("PyTorch is not installed" in printed) == (not torch)
+    assert ("ONNX Runtime is left out" in printed) == (not onnx)
+
+
+def test_memory_of_the_run_is_that_of_one_process(quick):
+    _, suites = quick
+    (result,) = suites["memory"]
+    # Net A's activations at batch 128 alone are 2.7 MiB; this process, with or without PyTorch,
+    # must not count.
+    assert 1 < result["mebibytes"][0] < 60
+    assert result["mebibytes"][0] < result["mebibytes_with_libraries"][0] < 200
+
+
+def test_errors_are_those_of_float32(quick):
+    _, suites = quick
+    assert {result["pass"] for result in suites["errors"]} == PASSES
+    for result in suites["errors"]:
+        bound = {"direct": 2e-6, "winograd": 2e-5}[result["algorithm"]]
+        assert 0 < result["rms_of_largest"] < result["largest_of_largest"] < bound
+
+
+def test_charts(tmp_path):
+    pytest.importorskip("matplotlib")
+    done = run("--quick", "--threads", "1", "--nets", "A", "--batches", "1", "--charts",
+               str(tmp_path), "training", "kernels", "scaling", MPLBACKEND="Agg")
+    assert done.returncode == 0, done.stderr
+    charts = ["kernels", "scaling", *["training"] * installed("torch")]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{name}.{suffix}" for name in charts for suffix in ("png", "svg")}
+    for path in tmp_path.iterdir():
+        assert path.stat().st_size > 1000
+
+
+def test_held_to_an_instruction_set():
+    import cycnn
+    isa = cycnn.kernels.isa
+    if isa not in ("baseline", "avx2", "avx512"):
+        pytest.skip(f"nothing to choose from: built for {isa}")
+    done = run("--quick", "errors", "--isa", isa, CYCNN_ISA="")
+    assert done.returncode == 0, done.stderr
+    assert f"held to {isa}" in done.stdout
 
 
 def test_an_unknown_suite():
     done = run("nonsense")
     assert done.returncode == 2
-    assert "unknown suite 'nonsense'; choose from training, kernels" in done.stderr
+    assert ("unknown suite 'nonsense'; choose from training, inference, kernels, pools, memory, "
+            "scaling, errors") in done.stderr
