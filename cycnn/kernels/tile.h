@@ -44,6 +44,10 @@ enum { TILE_FROM_ZERO, TILE_FROM_BIAS, TILE_FROM_C, TILE_START = 3, TILE_RELU = 
 #define TILE_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define TILE_ROWS_MAX TILE_MAX(TILE_ROWS_1, TILE_ROWS_2)
 
+/* Rows of a tile whose rows lie in groups: of one vector it has as many sums as of two. */
+#define TILE_GROUPED(vectors) ((vectors) == 2 ? TILE_ROWS_2 : 2 * TILE_ROWS_2)
+#define TILE_GROUPED_MAX TILE_GROUPED(1)
+
 #define REAL float
 #define SIMD(name) f32##name
 #define LANES F32_LANES

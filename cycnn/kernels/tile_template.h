@@ -117,6 +117,124 @@ LOCAL void TILE(depthwise_rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, 
     }
 }
 
+/* The tile of a weight gradient whose rows lie in groups: `each` rows a_row apart, and the same again
+ * a_group further on, `groups` times. The few inputs under one kernel row are too few sums to hide the
+ * latency of an fma; those under several are enough, and share the loads of b. Columns come in whole
+ * vectors. */
+ALWAYS_INLINE void TILE(grouped_loop)(const int groups, const int each, const int vectors,
+                                      const int depthwise, const tile_sum *s, ptrdiff_t a_group,
+                                      const REAL *a, const REAL *b, REAL *c, int start)
+{
+    SIMD(v) sums[TILE_GROUPED_MAX][2];
+    UNROLL for (int i = 0; i < groups * each; i++)
+        UNROLL for (int v = 0; v < vectors; v++)
+            sums[i][v] = start == TILE_FROM_C ? SIMD(_load)(c + i * s->c_row + v * LANES)
+                                              : SIMD(_set1)(0);
+
+    const ptrdiff_t a_row = s->a_row, a_step = s->a_step, b_step = s->b_step;
+    for (ptrdiff_t r = 0; r < s->n_runs; r++) {
+        const REAL *p[5];
+        UNROLL for (int g = 0; g < groups; g++) p[g] = a + s->runs[r] + g * a_group;
+        for (ptrdiff_t j = s->run_length; j > 0; j--) {
+            SIMD(v) column[2];
+            UNROLL for (int v = 0; v < vectors; v++) column[v] = SIMD(_load)(b + v * LANES);
+            UNROLL for (int g = 0; g < groups; g++) {
+                UNROLL for (int i = 0; i < each; i++) {
+                    const REAL *q = p[g] + i * a_row;
+                    SIMD(v) x = depthwise ? SIMD(_load)(q) : SIMD(_set1)(*q);
+                    UNROLL for (int v = 0; v < vectors; v++)
+                        sums[g * each + i][v] = SIMD(_fma)(x, column[v], sums[g * each + i][v]);
+                }
+                p[g] += a_step;
+            }
+            UNROLL for (int g = 0; g < groups; g++) FORGET(p[g]);
+            b += b_step;
+        }
+    }
+
+    UNROLL for (int i = 0; i < groups * each; i++)
+        UNROLL for (int v = 0; v < vectors; v++)
+            SIMD(_store)(c + i * s->c_row + v * LANES, sums[i][v]);
+}
+
+/* How many groups of `each` rows one such tile takes; below 2 there is none. */
+LOCAL int TILE(groups_at_once)(ptrdiff_t each, int vectors)
+{
+    const ptrdiff_t fitting = each > 1 && each <= 7 ? TILE_GROUPED(vectors) / each : 1;
+    return (int)(fitting < 5 ? fitting : 5);
+}
+
+ALWAYS_INLINE void TILE(grouped_dispatch)(int groups, int each, const int vectors,
+                                          const int depthwise, const tile_sum *s,
+                                          ptrdiff_t a_group, const REAL *a, const REAL *b,
+                                          REAL *c, int start)
+{
+#define TILE_CASE(g, n)                                                                           \
+    case 8 * g + n:                                                                               \
+        if (g * n <= TILE_GROUPED(vectors))                                                       \
+            TILE(grouped_loop)(g, n, vectors, depthwise, s, a_group, a, b, c, start);             \
+        break;
+#define TILE_CASES(n) TILE_CASE(1, n) TILE_CASE(2, n) TILE_CASE(3, n) TILE_CASE(4, n) TILE_CASE(5, n)
+    switch (8 * groups + each) {
+        TILE_CASES(2) TILE_CASES(3) TILE_CASES(4) TILE_CASES(5) TILE_CASES(6) TILE_CASES(7)
+    }
+#undef TILE_CASES
+#undef TILE_CASE
+}
+
+/* Any number of groups, of a size for which groups_at_once() is at least 2. */
+LOCAL void TILE(grouped_rows)(const tile_sum *s, ptrdiff_t n_groups, ptrdiff_t a_group, int each,
+                              int lanes, const REAL *a, const REAL *b, REAL *c, int start,
+                              int depthwise)
+{
+    const int vectors = lanes > LANES ? 2 : 1;
+    const ptrdiff_t most = TILE(groups_at_once)(each, vectors);
+    const ptrdiff_t tiles = (n_groups + most - 1) / most;
+    for (ptrdiff_t t = 0; t < tiles; t++) {
+        const ptrdiff_t first = n_groups * t / tiles;
+        const int groups = (int)(n_groups * (t + 1) / tiles - first);
+        const REAL *from = a + first * a_group;
+        REAL *to = c + first * each * s->c_row;
+        if (depthwise)
+            TILE(grouped_dispatch)(groups, each, 1, 1, s, a_group, from, b, to, start);
+        else if (vectors == 2)
+            TILE(grouped_dispatch)(groups, each, 2, 0, s, a_group, from, b, to, start);
+        else
+            TILE(grouped_dispatch)(groups, each, 1, 0, s, a_group, from, b, to, start);
+    }
+}
+
+/* c[k] = start + the sum of column k of b, in whole vectors: four sums side by side, as one alone
+ * would wait for itself. */
+ALWAYS_INLINE void TILE(add_up)(const int vectors, const REAL *b, ptrdiff_t b_step,
+                                ptrdiff_t n_rows, REAL *c, int start)
+{
+    SIMD(v) sums[4][2];
+    UNROLL for (int i = 0; i < 4; i++)
+        UNROLL for (int v = 0; v < vectors; v++)
+            sums[i][v] = i == 0 && start == TILE_FROM_C ? SIMD(_load)(c + v * LANES)
+                                                        : SIMD(_set1)(0);
+    for (; n_rows >= 4; n_rows -= 4, b += 4 * b_step)
+        UNROLL for (int i = 0; i < 4; i++)
+            UNROLL for (int v = 0; v < vectors; v++)
+                sums[i][v] = SIMD(_add)(sums[i][v], SIMD(_load)(b + i * b_step + v * LANES));
+    for (; n_rows > 0; n_rows--, b += b_step)
+        UNROLL for (int v = 0; v < vectors; v++)
+            sums[0][v] = SIMD(_add)(sums[0][v], SIMD(_load)(b + v * LANES));
+    UNROLL for (int v = 0; v < vectors; v++)
+        SIMD(_store)(c + v * LANES, SIMD(_add)(SIMD(_add)(sums[0][v], sums[1][v]),
+                                               SIMD(_add)(sums[2][v], sums[3][v])));
+}
+
+LOCAL void TILE(columns)(const REAL *b, ptrdiff_t b_step, ptrdiff_t n_rows, int lanes, REAL *c,
+                         int start)
+{
+    if (lanes > LANES)
+        TILE(add_up)(2, b, b_step, n_rows, c, start);
+    else
+        TILE(add_up)(1, b, b_step, n_rows, c, start);
+}
+
 /* `count` columns of n_rows rows of x into whole vectors, side by side, zeros in what is left over:
  * to[i, k] = x[i, k], to with 1 or 2 vectors a row. */
 LOCAL void TILE(pack)(const REAL *x, ptrdiff_t x_row, ptrdiff_t n_rows, int count, REAL *to)
