@@ -16,8 +16,9 @@ from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
 
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
-from .tile cimport (TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_columns, tile_grouped_rows,
-                    tile_pack, tile_rows, tile_sum, tile_takes_groups)
+from .tile cimport (TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_columns, tile_count,
+                    tile_grouped_rows, tile_pack, tile_rows, tile_rows_ahead, tile_sum,
+                    tile_takes_groups)
 
 cdef extern from "simd.h":
     void PREFETCH_FOR_LATER(const void *p) noexcept nogil
@@ -26,7 +27,7 @@ cdef enum:
     MOST_CHUNKS = 16
     CHUNK_WORK = 4000000        # multiply-adds that are worth a chunk of their own
     CHUNK_MEMORY = 4000000      # numbers that the sums of all chunks may take
-    PIECE_PIXELS = 448          # pixels of y that the tile sums over while dy stays in L1
+    PIECE_PIXELS = 224          # pixels of y that the tile sums over while dy stays in L1
 
 cdef struct Gradient:
     Py_ssize_t height           # of x
@@ -164,22 +165,27 @@ cdef void sum_chunk(const Gradient *g, const real *x, const real *dy, real *sums
         piece_end = min(end, row + g.piece)
         base = gather_rows(g, x, x_buffer, row, piece_end, runs)
         for i in range(block, blocks_end):
-            fetch_ahead(g, x, dy, rows, piece_end, i - block, blocks_end - block)
-            sum_piece(g, base, dy, sums, row, piece_end, i, bias, start, dy_buffer, runs)
+            sum_piece(g, base, x, dy, sums, rows, row, piece_end, i, i - block, blocks_end - block,
+                      bias, start, dy_buffer, runs)
         start = TILE_FROM_C
         row = piece_end
 
 
-cdef inline void sum_piece(const Gradient *g, const real *base, const real *dy, real *sums,
-                           Py_ssize_t row, Py_ssize_t end, Py_ssize_t block, bint bias, int start,
-                           real *dy_buffer, const Py_ssize_t *runs) noexcept nogil:
-    """One block's sums over a few rows, whose rows of x are at base + runs."""
+cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, const real *dy,
+                           real *sums, Py_ssize_t rows, Py_ssize_t row, Py_ssize_t end,
+                           Py_ssize_t block, Py_ssize_t part, Py_ssize_t parts, bint bias,
+                           int start, real *dy_buffer, const Py_ssize_t *runs) noexcept nogil:
+    """One block's sums over a few rows, whose rows of x are at base + runs.
+
+    It is one of `parts` calls for these rows, which together send for the next ones.
+    """
     cdef Py_ssize_t group_blocks = g.n_blocks // g.groups
     cdef Py_ssize_t group = block // group_blocks, first = block % group_blocks * g.block
     cdef Py_ssize_t count = min(g.block, g.out_group - first)
     cdef Py_ssize_t width = min(g.block, g.padded_group - first)
     cdef Py_ssize_t a_kernel_row = g.dilation_h * g.row_length
-    cdef Py_ssize_t u, v, each
+    cdef Py_ssize_t u, v, each, ahead
+    cdef bint grouped, in_steps
     cdef const real *b = dy + row * g.out_width * g.out_channels + group * g.out_group + first
     cdef const real *a
     cdef real *c
@@ -199,14 +205,27 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *dy, 
     if g.depthwise or (g.groups == 1 and g.dilation_w == 1):
         each = g.kernel_width * g.in_group
         base += first if g.depthwise else 0
-        if g.kernel_height > 1 and tile_takes_groups(base, each, <int>width):
+        grouped = g.kernel_height > 1 and tile_takes_groups(base, each, <int>width)
+        # Of two vectors: with one, a step of the tile has as many loads as it can do already.
+        in_steps = width == g.block and not g.depthwise and not grouped
+        if not in_steps:
+            fetch_ahead(g, x, dy, rows, end, part, parts)
+        if grouped:
             tile_grouped_rows(&sum, g.kernel_height, a_kernel_row, <int>each, <int>width, base, b,
                               sums, start, g.depthwise)
-        else:
+        elif not in_steps:
             for u in range(g.kernel_height):
                 tile_rows(&sum, each, <int>width, base + u * a_kernel_row, b, NULL,
                           sums + u * each * width, start, g.depthwise)
+        else:
+            ahead = (end - row) * g.out_width * tile_count(base, each, <int>width)
+            for u in range(g.kernel_height):
+                send_in_steps(g, &sum, x, dy, rows, end, part * g.kernel_height + u,
+                              parts * g.kernel_height, ahead)
+                tile_rows_ahead(&sum, each, <int>width, base + u * a_kernel_row, b,
+                                sums + u * each * width, start)
         return
+    fetch_ahead(g, x, dy, rows, end, part, parts)
     for u in range(g.kernel_height):
         for v in range(g.kernel_width):
             a = base + u * a_kernel_row + v * g.dilation_w * g.pixel + group * g.in_group
@@ -227,6 +246,31 @@ cdef inline void fetch_ahead(const Gradient *g, const real *x, const real *dy, P
              parts)
     send_for(x + (image * g.height + min(below, g.height)) * length,
              min(count * g.stride_h, g.height - min(below, g.height)) * length, part, parts)
+
+
+cdef inline void send_in_steps(const Gradient *g, tile_sum *sum, const real *x, const real *dy,
+                               Py_ssize_t rows, Py_ssize_t row, Py_ssize_t part, Py_ssize_t parts,
+                               Py_ssize_t steps) noexcept nogil:
+    """The same by the tile's own steps, which is how long streams get past what it loads itself.
+
+    x goes first, in the parts that it fills, then dy.
+    """
+    cdef Py_ssize_t count = min(g.piece, rows - row)
+    cdef Py_ssize_t length = g.width * g.in_channels, image = row // g.out_height
+    cdef Py_ssize_t below = min(g.height, max(<Py_ssize_t>0, row % g.out_height * g.stride_h - g.top
+                                              + (g.kernel_height - 1) * g.dilation_h))
+    sum.ahead, sum.ahead_step = dy, 0
+    if count <= 0:
+        return
+    cdef Py_ssize_t of_dy = count * g.out_width * g.out_channels
+    cdef Py_ssize_t of_x = min(count * g.stride_h, g.height - below) * length
+    cdef Py_ssize_t begin = (of_dy + of_x) * part // parts
+    cdef Py_ssize_t end = (of_dy + of_x) * (part + 1) // parts
+    if begin < of_x:
+        sum.ahead = x + (image * g.height + below) * length + begin
+    else:
+        sum.ahead = dy + row * g.out_width * g.out_channels + begin - of_x
+    sum.ahead_step = (end - begin) * <Py_ssize_t>sizeof(real) // steps + 1
 
 
 cdef inline void send_for(const real *start, Py_ssize_t length, Py_ssize_t part,

@@ -16,6 +16,18 @@ cdef extern from "tile.h":
                           int depthwise) noexcept nogil
     void f64_columns(const double *b, Py_ssize_t b_step, Py_ssize_t n_rows, int lanes, double *c,
                      int start) noexcept nogil
+    void f64_rows_ahead(const tile_sum *s, Py_ssize_t n_rows, int lanes, const double *a,
+                        const double *b, double *c, int flags) noexcept nogil
+    void f32_rows_ahead(const tile_sum *s, Py_ssize_t n_rows, int lanes, const float *a,
+                        const float *b, float *c, int flags) noexcept nogil
+    bint f64_depthwise_line(const tile_sum *s, Py_ssize_t count, Py_ssize_t channels,
+                            const double *a, const double *b, const double *bias, double *c,
+                            int flags) noexcept nogil
+    bint f32_depthwise_line(const tile_sum *s, Py_ssize_t count, Py_ssize_t channels,
+                            const float *a, const float *b, const float *bias, float *c,
+                            int flags) noexcept nogil
+    Py_ssize_t f32_tiles(Py_ssize_t n_rows, int lanes) noexcept nogil
+    Py_ssize_t f64_tiles(Py_ssize_t n_rows, int lanes) noexcept nogil
     int f32_groups_at_once(Py_ssize_t each, int vectors) noexcept nogil
     void f32_grouped_rows(const tile_sum *s, Py_ssize_t n_groups, Py_ssize_t a_group, int each,
                           int lanes, const float *a, const float *b, float *c, int start,
@@ -51,6 +63,33 @@ cdef void tile_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real 
             f64_depthwise_rows(s, n_rows, lanes, a, b, bias, c, flags)
         else:
             f64_rows(s, n_rows, lanes, a, b, bias, c, flags)
+
+
+cdef bint tile_depthwise_line(const tile_sum *s, Py_ssize_t count, Py_ssize_t channels,
+                              const real *a, const real *b, const real *bias, real *c,
+                              int flags) noexcept nogil:
+    """A row of a depthwise convolution, all channels; False where tile_rows() has to do it."""
+    if real is float:
+        return f32_depthwise_line(s, count, channels, a, b, bias, c, flags)
+    else:
+        return f64_depthwise_line(s, count, channels, a, b, bias, c, flags)
+
+
+cdef void tile_rows_ahead(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a,
+                          const real *b, real *c, int flags) noexcept nogil:
+    """The same, not depthwise, sending for s.ahead on the way."""
+    if real is float:
+        f32_rows_ahead(s, n_rows, lanes, a, b, c, flags)
+    else:
+        f64_rows_ahead(s, n_rows, lanes, a, b, c, flags)
+
+
+cdef Py_ssize_t tile_count(const real *kind, Py_ssize_t n_rows, int lanes) noexcept nogil:
+    """How many tiles these rows take."""
+    if real is float:
+        return f32_tiles(n_rows, lanes)
+    else:
+        return f64_tiles(n_rows, lanes)
 
 
 cdef bint tile_takes_groups(const real *kind, Py_ssize_t each, int lanes) noexcept nogil:

@@ -2,9 +2,9 @@
  * name. Included twice by tile.h. */
 
 /* The loop itself. Inlined with `rows`, `vectors` and `depthwise` constant, all inner loops unroll
- * and `sums` lives in registers. */
+ * and `sums` lives in registers. With `fetch`, it sends for what the caller will want next. */
 ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depthwise,
-                              const tile_sum *s, const REAL *a, const REAL *b, const REAL *bias,
+                              const int fetch, const tile_sum *s, const REAL *a, const REAL *b, const REAL *bias,
                               REAL *c, int flags, int lanes)
 {
     const int start = flags & TILE_START;
@@ -33,12 +33,18 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depth
 
     const ptrdiff_t a_row = s->a_row, a_step = s->a_step, b_step = s->b_step;
     const ptrdiff_t run_length = s->run_length;
+    const char *ahead = fetch ? (const char *)s->ahead : NULL;
+    const ptrdiff_t ahead_step = fetch ? s->ahead_step : 0;
     for (ptrdiff_t r = 0; r < s->n_runs; r++) {
         /* Rows are addressed from three pointers, five rows apart: with one pointer the compiler
          * wants a register for the offset of every row, has not enough, and keeps them in memory. */
         const REAL *p0 = a + s->runs[r], *p5 = p0 + 5 * a_row, *p10 = p5 + 5 * a_row;
         for (ptrdiff_t j = run_length; j > 0; j--) {
             SIMD(v) column[2];
+            if (fetch) {
+                PREFETCH_FOR_LATER(ahead);
+                ahead += ahead_step;
+            }
             UNROLL for (int v = 0; v < vectors; v++) column[v] = SIMD(_load)(b + v * LANES);
             UNROLL for (int i = 0; i < rows; i++) {
                 const REAL *q = i < 5 ? p0 + i * a_row
@@ -70,13 +76,13 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depth
 
 /* One tile of a number of rows known only at run time: a jump to the loop made for that number. */
 ALWAYS_INLINE void TILE(dispatch)(int rows, const int vectors, const int depthwise,
-                                  const tile_sum *s, const REAL *a, const REAL *b,
+                                  const int fetch, const tile_sum *s, const REAL *a, const REAL *b,
                                   const REAL *bias, REAL *c, int flags, int lanes)
 {
 #define TILE_CASE(n)                                                                              \
     case n:                                                                                       \
         if (n <= (vectors == 2 ? TILE_ROWS_2 : TILE_ROWS_1))                                      \
-            TILE(loop)(n, vectors, depthwise, s, a, b, bias, c, flags, lanes);                    \
+            TILE(loop)(n, vectors, depthwise, fetch, s, a, b, bias, c, flags, lanes);             \
         break;
     switch (rows) {
         TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6) TILE_CASE(7)
@@ -99,10 +105,37 @@ LOCAL void TILE(rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL
         const REAL *from = a + first * s->a_row;
         REAL *to = c + first * s->c_row;
         if (vectors == 2)
-            TILE(dispatch)((int)rows, 2, 0, s, from, b, bias, to, flags, lanes);
+            TILE(dispatch)((int)rows, 2, 0, 0, s, from, b, bias, to, flags, lanes);
         else
-            TILE(dispatch)((int)rows, 1, 0, s, from, b, bias, to, flags, lanes);
+            TILE(dispatch)((int)rows, 1, 0, 0, s, from, b, bias, to, flags, lanes);
     }
+}
+
+/* The same, sending for the memory at s->ahead on the way: as far as `ahead_step` bytes for each step
+ * of each tile reach. Sent for all at once, it would hold up what the tile itself loads. */
+LOCAL void TILE(rows_ahead)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL *a,
+                            const REAL *b, REAL *c, int flags)
+{
+    const int vectors = lanes > LANES ? 2 : 1;
+    const ptrdiff_t most = vectors == 2 ? TILE_ROWS_2 : TILE_ROWS_1;
+    const ptrdiff_t tiles = (n_rows + most - 1) / most;
+    tile_sum part = *s;
+    for (ptrdiff_t t = 0; t < tiles; t++) {
+        const ptrdiff_t first = n_rows * t / tiles, rows = n_rows * (t + 1) / tiles - first;
+        const REAL *from = a + first * s->a_row;
+        REAL *to = c + first * s->c_row;
+        if (vectors == 2)
+            TILE(dispatch)((int)rows, 2, 0, 1, &part, from, b, NULL, to, flags, lanes);
+        else
+            TILE(dispatch)((int)rows, 1, 0, 1, &part, from, b, NULL, to, flags, lanes);
+        part.ahead = (const char *)part.ahead + s->ahead_step * s->n_runs * s->run_length;
+    }
+}
+
+LOCAL ptrdiff_t TILE(tiles)(ptrdiff_t n_rows, int lanes)
+{
+    const ptrdiff_t most = lanes > LANES ? TILE_ROWS_2 : TILE_ROWS_1;
+    return (n_rows + most - 1) / most;
 }
 
 /* The same for the depthwise form: one vector of 1 to LANES channels. */
@@ -112,7 +145,7 @@ LOCAL void TILE(depthwise_rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, 
     const ptrdiff_t tiles = (n_rows + TILE_ROWS_1 - 1) / TILE_ROWS_1;
     for (ptrdiff_t t = 0; t < tiles; t++) {
         const ptrdiff_t first = n_rows * t / tiles, rows = n_rows * (t + 1) / tiles - first;
-        TILE(dispatch)((int)rows, 1, 1, s, a + first * s->a_row, b, bias,
+        TILE(dispatch)((int)rows, 1, 1, 0, s, a + first * s->a_row, b, bias,
                        c + first * s->c_row, flags, lanes);
     }
 }
@@ -340,8 +373,3 @@ LOCAL void TILE(dots)(const REAL *a, ptrdiff_t a_row, ptrdiff_t n_rows, const RE
         }
     }
 }
-
-#undef REAL
-#undef SIMD
-#undef LANES
-#undef TILE
