@@ -27,7 +27,7 @@ cdef enum:
     MOST_CHUNKS = 16
     CHUNK_WORK = 4000000        # multiply-adds that are worth a chunk of their own
     CHUNK_MEMORY = 4000000      # numbers that the sums of all chunks may take
-    PIECE_PIXELS = 224          # pixels of y that the tile sums over while dy stays in L1
+    PIECE_PIXELS = 224          # pixels of y that are summed before the next: dy stays in L1
 
 cdef struct Gradient:
     Py_ssize_t height           # of x
@@ -147,7 +147,8 @@ cdef void describe(Gradient *g, Py_ssize_t groups, Py_ssize_t lanes,
     g.direct = (g.pixel == g.in_channels and g.left == 0 and g.top == 0
                 and g.n_columns <= g.width and g.image_rows <= g.height)
     g.row_length = (g.width if g.direct else g.n_columns) * g.pixel
-    cdef Py_ssize_t fitting = BUFFER_BYTES // (itemsize * g.row_length * g.stride_h)
+    # More rows than forward: what is loaded and stored again for every piece is all the sums.
+    cdef Py_ssize_t fitting = 2 * <Py_ssize_t>BUFFER_BYTES // (itemsize * g.row_length * g.stride_h)
     g.piece = max(1, min(<Py_ssize_t>PIECE_PIXELS // g.out_width, fitting))
 
 
