@@ -89,7 +89,7 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
     cdef Py_ssize_t chunks = <Py_ssize_t>min(<double>min(rows, <Py_ssize_t>MOST_CHUNKS),
                                              1 + work / CHUNK_WORK)
     chunks = min(chunks, 1 + CHUNK_MEMORY // g.size)
-    # A task reads its rows of x once for all its blocks, so there are no more tasks than threads want.
+    # A task reads its rows of x once for all its blocks: no more tasks than the threads want.
     cdef Py_ssize_t parts = 1
     if threads > 1:
         parts = min(g.n_blocks, (4 * threads + chunks - 1) // chunks)
@@ -252,9 +252,9 @@ cdef inline void fetch_ahead(const Gradient *g, const real *x, const real *dy, P
 cdef inline void send_in_steps(const Gradient *g, tile_sum *sum, const real *x, const real *dy,
                                Py_ssize_t rows, Py_ssize_t row, Py_ssize_t part, Py_ssize_t parts,
                                Py_ssize_t steps) noexcept nogil:
-    """The same by the tile's own steps, which is how long streams get past what it loads itself.
+    """The same in the tile's own steps: long streams get past what it loads itself.
 
-    x goes first, in the parts that it fills, then dy.
+    x and then dy are cut into `parts`; a part that begins in x sends for nothing of dy.
     """
     cdef Py_ssize_t count = min(g.piece, rows - row)
     cdef Py_ssize_t length = g.width * g.in_channels, image = row // g.out_height

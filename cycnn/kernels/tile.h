@@ -50,7 +50,7 @@ enum { TILE_FROM_ZERO, TILE_FROM_BIAS, TILE_FROM_C, TILE_START = 3, TILE_RELU = 
 #define TILE_GROUPED(vectors) ((vectors) == 2 ? TILE_ROWS_2 : 2 * TILE_ROWS_2)
 #define TILE_GROUPED_MAX TILE_GROUPED(1)
 
-/* Pixels of a depthwise tile: with the weights of a kernel row and one input they fill 16 registers. */
+/* Pixels of a depthwise tile: with 7 weights of a kernel row and one input they fill 16 registers. */
 #define DEPTHWISE_PIXELS 8
 
 #define REAL float

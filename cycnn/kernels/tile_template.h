@@ -2,7 +2,7 @@
  * name. Included twice by tile.h. */
 
 /* The loop itself. Inlined with `rows`, `vectors` and `depthwise` constant, all inner loops unroll
- * and `sums` lives in registers. With `fetch`, it sends for what the caller will want next. */
+ * and `sums` lives in registers. With `fetch`, it sends for what the caller wants next. */
 ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depthwise,
                               const int fetch, const tile_sum *s, const REAL *a, const REAL *b, const REAL *bias,
                               REAL *c, int flags, int lanes)
@@ -111,8 +111,8 @@ LOCAL void TILE(rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL
     }
 }
 
-/* The same, sending for the memory at s->ahead on the way: as far as `ahead_step` bytes for each step
- * of each tile reach. Sent for all at once, it would hold up what the tile itself loads. */
+/* The same, sending for the memory at s->ahead on the way, `ahead_step` bytes further with each step
+ * of each tile. Sent for all at once, it would hold up what the tile itself loads. */
 LOCAL void TILE(rows_ahead)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL *a,
                             const REAL *b, REAL *c, int flags)
 {
@@ -150,10 +150,10 @@ LOCAL void TILE(depthwise_rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, 
     }
 }
 
-/* The tile of a weight gradient whose rows lie in groups: `each` rows a_row apart, and the same again
- * a_group further on, `groups` times. The few inputs under one kernel row are too few sums to hide the
- * latency of an fma; those under several are enough, and share the loads of b. Columns come in whole
- * vectors. */
+/* The tile of a weight gradient whose rows lie in groups: `each` rows a_row apart, and the same
+ * again a_group further on, `groups` times. The few inputs under one kernel row are too few sums to
+ * hide the latency of an fma; those under several are enough, and share the loads of b. Columns come
+ * in whole vectors. */
 ALWAYS_INLINE void TILE(grouped_loop)(const int groups, const int each, const int vectors,
                                       const int depthwise, const tile_sum *s, ptrdiff_t a_group,
                                       const REAL *a, const REAL *b, REAL *c, int start)
