@@ -20,7 +20,8 @@ from libc.stdlib cimport free, malloc
 
 from .axis cimport Axis, Phase, backward_axis, forward_axis
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
-from .tile cimport TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, lanes_of, real, tile_rows, tile_sum
+from .tile cimport (TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, lanes_of, real,
+                    tile_depthwise_line, tile_rows, tile_sum)
 
 cdef extern from "simd.h":
     void PREFETCH_FOR_LATER(const void *p) noexcept nogil
@@ -306,6 +307,8 @@ cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *pac
         if plan.terms * s.groups * s.padded_group * <Py_ssize_t>sizeof(real) <= PANELS_BYTES:
             # All weights stay near: a row of dst is finished before the next is begun.
             for t in range(rows, rows_end):
+                if s.depthwise and depthwise_row(s, plan, base, packed, bias, dst, flags, begin, t):
+                    continue
                 for block in range(s.groups * blocks):
                     if s.direct:
                         fetch_ahead(s, base + (plan.rows.first + t + 1 - begin) * s.rows.src_step
@@ -342,6 +345,19 @@ cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, c
               dst + ((row * s.columns.dst_size + plan.columns.first_dst) * s.dst_channels
                      + group * s.dst_group + first),
               flags, s.depthwise)
+
+
+cdef inline bint depthwise_row(const Sweep *s, const Plan *plan, const real *base,
+                               const real *packed, const real *bias, real *dst, int flags,
+                               Py_ssize_t begin, Py_ssize_t t) noexcept nogil:
+    """The same for all channels of a depthwise convolution; False if there is no such tile."""
+    cdef Py_ssize_t row = plan.rows.first_dst + t * s.rows.dst_step
+    return tile_depthwise_line(
+        &plan.sum, plan.columns.count, s.dst_channels,
+        base + ((plan.rows.first + t - begin) * s.rows.src_step * s.row_length
+                + (plan.columns.first - s.columns.first) * plan.sum.a_row),
+        packed + plan.packed, bias,
+        dst + (row * s.columns.dst_size + plan.columns.first_dst) * s.dst_channels, flags)
 
 
 cdef inline void fetch_ahead(const Sweep *s, const real *row, Py_ssize_t part,

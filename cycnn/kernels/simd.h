@@ -28,6 +28,7 @@
 /* Makes the compiler forget that these pointers are a fixed distance apart. */
 #if defined(_MSC_VER) && !defined(__clang__)
   #define KEEP_APART(p, q, r) (void)0
+  #define FORGET(p) (void)0
   #define PREFETCH(p) (void)0
   #define PREFETCH_TO_WRITE(p) (void)0
   #define PREFETCH_FOR_LATER(p) (void)0
@@ -36,6 +37,7 @@
   #define PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1)
   #define PREFETCH_FOR_LATER(p) __builtin_prefetch(p, 0, 2) /* no nearer than L2: L1 is in use */
   #define KEEP_APART(p, q, r) __asm__("" : "+r"(p), "+r"(q), "+r"(r))
+  #define FORGET(p) __asm__("" : "+r"(p)) /* the same for one of any number of pointers */
 #endif
 
 /* Writes the operations of one type as one-line functions around its intrinsics. */

@@ -32,6 +32,8 @@ typedef struct {
     ptrdiff_t n_runs;
     ptrdiff_t run_length;
     const ptrdiff_t *runs; /* where each run begins, in numbers from a */
+    const void *ahead;     /* rows_ahead() alone: memory to send for, */
+    ptrdiff_t ahead_step;  /* and bytes of it for each step of each tile */
 } tile_sum;
 
 /* What the sums begin with, and whether a ReLU follows the last term. */
@@ -44,16 +46,25 @@ enum { TILE_FROM_ZERO, TILE_FROM_BIAS, TILE_FROM_C, TILE_START = 3, TILE_RELU = 
 #define TILE_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define TILE_ROWS_MAX TILE_MAX(TILE_ROWS_1, TILE_ROWS_2)
 
+/* Rows of a tile whose rows lie in groups: of one vector it has as many sums as of two. */
+#define TILE_GROUPED(vectors) ((vectors) == 2 ? TILE_ROWS_2 : 2 * TILE_ROWS_2)
+#define TILE_GROUPED_MAX TILE_GROUPED(1)
+
+/* Pixels of a depthwise tile: with 7 weights of a kernel row and one input they fill 16 registers. */
+#define DEPTHWISE_PIXELS 8
+
 #define REAL float
 #define SIMD(name) f32##name
 #define LANES F32_LANES
 #define TILE(name) f32_##name
 #include "tile_template.h"
+#include "depthwise_template.h"
 
 #define REAL double
 #define SIMD(name) f64##name
 #define LANES F64_LANES
 #define TILE(name) f64_##name
 #include "tile_template.h"
+#include "depthwise_template.h"
 
 #endif
