@@ -124,8 +124,8 @@ def weight_gradient_in_strips(out_shape, x_shape, weight_shape, options, itemsiz
     lanes = LANES[itemsize]
     pixels = n * out_h * out_w / lanes
     size = k * weight_shape[1] * weight_shape[2] * weight_shape[3] * lanes * itemsize
-    # The other kernel's tile has the inputs under one kernel row for rows: they may be too few.
-    rows = x_shape[1] * (weight_shape[3] if options[5] == 1 else 1)
+    # The other kernel's tile has the inputs under the kernel for rows: they may be too few.
+    rows = x_shape[1] * (weight_shape[2] * weight_shape[3] if options[5] == 1 else 1)
     present = _filled(k, lanes) * min(1, rows * min(2, -(-k // lanes)) / _LEAST_SUMS)
     speed = _COST * pixels / (pixels + _SUM_PIXELS) * _SUM_BYTES / (_SUM_BYTES + size)
     return (_fits(x_shape, weight_shape[2], options[4], lanes * itemsize, options[-1])

@@ -21,10 +21,7 @@ from libc.stdlib cimport free, malloc
 from .axis cimport Axis, Phase, backward_axis, forward_axis
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
 from .tile cimport (TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, lanes_of, real,
-                    tile_depthwise_line, tile_rows, tile_sum)
-
-cdef extern from "simd.h":
-    void PREFETCH_FOR_LATER(const void *p) noexcept nogil
+                    tile_count, tile_depthwise_line, tile_rows, tile_rows_ahead, tile_sum)
 
 cdef enum:
     # Weights of all blocks that may be read anew for each row: a part of the second-level cache.
@@ -310,17 +307,14 @@ cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *pac
                 if s.depthwise and depthwise_row(s, plan, base, packed, bias, dst, flags, begin, t):
                     continue
                 for block in range(s.groups * blocks):
-                    if s.direct:
-                        fetch_ahead(s, base + (plan.rows.first + t + 1 - begin) * s.rows.src_step
-                                    * s.row_length, block, s.groups * blocks)
                     sweep_row(s, plan, base, packed, bias, dst, flags, begin, t, block // blocks,
-                              block % blocks)
+                              block % blocks, s.direct)
         else:
             # The weights of one block stay in the first-level cache for all rows.
             for block in range(s.groups * blocks):
                 for t in range(rows, rows_end):
                     sweep_row(s, plan, base, packed, bias, dst, flags, begin, t, block // blocks,
-                              block % blocks)
+                              block % blocks, False)
     if positive:
         positive += image * s.rows.dst_size * line
         for i in range(max(<Py_ssize_t>0, begin * s.rows.dst_step - s.rows.padding) * line,
@@ -330,21 +324,36 @@ cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *pac
 
 cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, const real *packed,
                            const real *bias, real *dst, int flags, Py_ssize_t begin,
-                           Py_ssize_t t, Py_ssize_t group, Py_ssize_t block) noexcept nogil:
-    """Row t of a plan, for one block of dst channels; `base` is where grid row `begin` reads."""
-    cdef Py_ssize_t first = block * s.block
+                           Py_ssize_t t, Py_ssize_t group, Py_ssize_t block,
+                           bint send) noexcept nogil:
+    """Row t of a plan, for one block of dst channels; `base` is where grid row `begin` reads.
+
+    With `send`, a part of the next row of src is sent for on the way: the tile reads many pixels
+    at once, too many for the processor to foresee.
+    """
+    cdef Py_ssize_t first = block * s.block, blocks = (s.dst_group + s.block - 1) // s.block
     cdef Py_ssize_t row = plan.rows.first_dst + t * s.rows.dst_step
+    cdef int lanes = <int>min(s.block, s.dst_group - first)
+    cdef Py_ssize_t length = s.n_columns * s.pixel, next_step = s.rows.src_step * s.row_length
+    cdef const real *a
+    cdef const real *b = packed + plan.packed + (group * s.padded_group + first) * plan.terms
+    cdef const real *start = bias + (group * s.padded_group + first) if bias else NULL
+    cdef real *c = dst + ((row * s.columns.dst_size + plan.columns.first_dst) * s.dst_channels
+                          + group * s.dst_group + first)
     cdef tile_sum sum = plan.sum
+    base += (plan.rows.first + t - begin) * next_step
+    a = base + ((plan.columns.first - s.columns.first) * sum.a_row
+                + (first if s.depthwise else group * s.src_group))
     sum.b_step = min(s.block, s.padded_group - first)
-    tile_rows(&sum, plan.columns.count, <int>min(s.block, s.dst_group - first),
-              base + ((plan.rows.first + t - begin) * s.rows.src_step * s.row_length
-                      + (plan.columns.first - s.columns.first) * sum.a_row
-                      + (first if s.depthwise else group * s.src_group)),
-              packed + plan.packed + (group * s.padded_group + first) * plan.terms,
-              bias + (group * s.padded_group + first) if bias else NULL,
-              dst + ((row * s.columns.dst_size + plan.columns.first_dst) * s.dst_channels
-                     + group * s.dst_group + first),
-              flags, s.depthwise)
+    if send and not s.depthwise:
+        block += group * blocks
+        blocks *= s.groups
+        sum.ahead = base + next_step + length * block // blocks
+        sum.ahead_step = (length // blocks * <Py_ssize_t>sizeof(real)
+                          // (plan.terms * tile_count(a, plan.columns.count, lanes)) + 1)
+        tile_rows_ahead(&sum, plan.columns.count, lanes, a, b, start, c, flags)
+    else:
+        tile_rows(&sum, plan.columns.count, lanes, a, b, start, c, flags, s.depthwise)
 
 
 cdef inline bint depthwise_row(const Sweep *s, const Plan *plan, const real *base,
@@ -358,11 +367,3 @@ cdef inline bint depthwise_row(const Sweep *s, const Plan *plan, const real *bas
                 + (plan.columns.first - s.columns.first) * plan.sum.a_row),
         packed + plan.packed, bias,
         dst + (row * s.columns.dst_size + plan.columns.first_dst) * s.dst_channels, flags)
-
-
-cdef inline void fetch_ahead(const Sweep *s, const real *row, Py_ssize_t part,
-                             Py_ssize_t parts) noexcept nogil:
-    """Send for a part of a src row: the tile reads many pixels at once, too many to foresee."""
-    cdef Py_ssize_t length = s.n_columns * s.pixel, line = 64 // <Py_ssize_t>sizeof(real), i
-    for i in range(length * part // parts // line, length * (part + 1) // parts // line):
-        PREFETCH_FOR_LATER(row + i * line)

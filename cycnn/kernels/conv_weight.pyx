@@ -223,7 +223,7 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
             for u in range(g.kernel_height):
                 send_in_steps(g, &sum, x, dy, rows, end, part * g.kernel_height + u,
                               parts * g.kernel_height, ahead)
-                tile_rows_ahead(&sum, each, <int>width, base + u * a_kernel_row, b,
+                tile_rows_ahead(&sum, each, <int>width, base + u * a_kernel_row, b, NULL,
                                 sums + u * each * width, start)
         return
     fetch_ahead(g, x, dy, rows, end, part, parts)

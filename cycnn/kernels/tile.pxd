@@ -38,7 +38,7 @@ cdef bint tile_depthwise_line(const tile_sum *s, Py_ssize_t count, Py_ssize_t ch
                               const real *a, const real *b, const real *bias, real *c,
                               int flags) noexcept nogil
 cdef void tile_rows_ahead(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a,
-                          const real *b, real *c, int flags) noexcept nogil
+                          const real *b, const real *bias, real *c, int flags) noexcept nogil
 cdef Py_ssize_t tile_count(const real *kind, Py_ssize_t n_rows, int lanes) noexcept nogil
 cdef bint tile_takes_groups(const real *kind, Py_ssize_t each, int lanes) noexcept nogil
 cdef void tile_grouped_rows(const tile_sum *s, Py_ssize_t n_groups, Py_ssize_t a_group, int each,

@@ -17,9 +17,9 @@ cdef extern from "tile.h":
     void f64_columns(const double *b, Py_ssize_t b_step, Py_ssize_t n_rows, int lanes, double *c,
                      int start) noexcept nogil
     void f64_rows_ahead(const tile_sum *s, Py_ssize_t n_rows, int lanes, const double *a,
-                        const double *b, double *c, int flags) noexcept nogil
+                        const double *b, const double *bias, double *c, int flags) noexcept nogil
     void f32_rows_ahead(const tile_sum *s, Py_ssize_t n_rows, int lanes, const float *a,
-                        const float *b, float *c, int flags) noexcept nogil
+                        const float *b, const float *bias, float *c, int flags) noexcept nogil
     bint f64_depthwise_line(const tile_sum *s, Py_ssize_t count, Py_ssize_t channels,
                             const double *a, const double *b, const double *bias, double *c,
                             int flags) noexcept nogil
@@ -76,12 +76,12 @@ cdef bint tile_depthwise_line(const tile_sum *s, Py_ssize_t count, Py_ssize_t ch
 
 
 cdef void tile_rows_ahead(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a,
-                          const real *b, real *c, int flags) noexcept nogil:
+                          const real *b, const real *bias, real *c, int flags) noexcept nogil:
     """The same, not depthwise, sending for s.ahead on the way."""
     if real is float:
-        f32_rows_ahead(s, n_rows, lanes, a, b, c, flags)
+        f32_rows_ahead(s, n_rows, lanes, a, b, bias, c, flags)
     else:
-        f64_rows_ahead(s, n_rows, lanes, a, b, c, flags)
+        f64_rows_ahead(s, n_rows, lanes, a, b, bias, c, flags)
 
 
 cdef Py_ssize_t tile_count(const real *kind, Py_ssize_t n_rows, int lanes) noexcept nogil:

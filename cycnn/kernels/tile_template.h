@@ -114,7 +114,7 @@ LOCAL void TILE(rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL
 /* The same, sending for the memory at s->ahead on the way, `ahead_step` bytes further with each step
  * of each tile. Sent for all at once, it would hold up what the tile itself loads. */
 LOCAL void TILE(rows_ahead)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL *a,
-                            const REAL *b, REAL *c, int flags)
+                            const REAL *b, const REAL *bias, REAL *c, int flags)
 {
     const int vectors = lanes > LANES ? 2 : 1;
     const ptrdiff_t most = vectors == 2 ? TILE_ROWS_2 : TILE_ROWS_1;
@@ -125,9 +125,9 @@ LOCAL void TILE(rows_ahead)(const tile_sum *s, ptrdiff_t n_rows, int lanes, cons
         const REAL *from = a + first * s->a_row;
         REAL *to = c + first * s->c_row;
         if (vectors == 2)
-            TILE(dispatch)((int)rows, 2, 0, 1, &part, from, b, NULL, to, flags, lanes);
+            TILE(dispatch)((int)rows, 2, 0, 1, &part, from, b, bias, to, flags, lanes);
         else
-            TILE(dispatch)((int)rows, 1, 0, 1, &part, from, b, NULL, to, flags, lanes);
+            TILE(dispatch)((int)rows, 1, 0, 1, &part, from, b, bias, to, flags, lanes);
         part.ahead = (const char *)part.ahead + s->ahead_step * s->n_runs * s->run_length;
     }
 }
