@@ -345,12 +345,12 @@ cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, c
     a = base + ((plan.columns.first - s.columns.first) * sum.a_row
                 + (first if s.depthwise else group * s.src_group))
     sum.b_step = min(s.block, s.padded_group - first)
-    if send and not s.depthwise:
+    cdef Py_ssize_t steps = plan.terms * tile_count(a, plan.columns.count, lanes)
+    if send and steps and not s.depthwise:      # with a large stride some pixels have no terms
         block += group * blocks
         blocks *= s.groups
         sum.ahead = base + next_step + length * block // blocks
-        sum.ahead_step = (length // blocks * <Py_ssize_t>sizeof(real)
-                          // (plan.terms * tile_count(a, plan.columns.count, lanes)) + 1)
+        sum.ahead_step = length // blocks * <Py_ssize_t>sizeof(real) // steps + 1
         tile_rows_ahead(&sum, plan.columns.count, lanes, a, b, start, c, flags)
     else:
         tile_rows(&sum, plan.columns.count, lanes, a, b, start, c, flags, s.depthwise)
