@@ -37,10 +37,8 @@ PEERS = {"ratio": "PyTorch"}
 
 def run(threads, rounds, seconds, quick=False, **_):
     """Yield one result, a dict, for each shape and pass."""
-    for shape in QUICK_SHAPES if quick else SHAPES:
-        for number in threads:
-            peers.set_num_threads(number)
-            yield from measure(shape, number, rounds, seconds)
+    for shape, number in peers.with_threads(QUICK_SHAPES if quick else SHAPES, threads):
+        yield from measure(shape, number, rounds, seconds)
 
 
 def measure(shape, threads, rounds, seconds):

@@ -24,6 +24,12 @@ NETS = {
 }
 
 
+def cases(names, batches, quick):
+    """(network, batch size) of those asked for, or of all."""
+    return [(name, batch) for name in names or NETS
+            for batch in batches or ((1, 8) if quick else (1, 32, 128))]
+
+
 def describe(name):
     """The network in a line: ``conv3x3(8), pool2, linear10``."""
     words = {"conv": lambda k, size, pad: f"conv{size}x{size}({k}{', same' * bool(pad)})",

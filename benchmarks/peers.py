@@ -22,6 +22,14 @@ def set_num_threads(number):
         torch.set_num_threads(number)
 
 
+def with_threads(cases, threads):
+    """Yield (case, number) for each case and number of threads, which both sides then have."""
+    for case in cases:
+        for number in threads:
+            set_num_threads(number)
+            yield case, number
+
+
 def versions():
     """{library: version}"""
     found = {"cycnn": cn.__version__, "numpy": np.__version__}

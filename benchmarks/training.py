@@ -18,11 +18,9 @@ PEERS = {"ratio": "PyTorch"}
 
 def run(threads, rounds, seconds, names=None, batches=None, quick=False):
     """Yield one result, a dict, for each network, batch size and number of threads."""
-    for name in names or nets.NETS:
-        for batch in batches or ((1, 8) if quick else (1, 32, 128)):
-            for number in threads:
-                peers.set_num_threads(number)
-                yield measure(name, batch, number, rounds, seconds)
+    cases = nets.cases(names, batches, quick)
+    for (name, batch), number in peers.with_threads(cases, threads):
+        yield measure(name, batch, number, rounds, seconds)
 
 
 def our_step(model, x, labels):

@@ -22,8 +22,7 @@ __all__ = [
     "GlobalAvgPool2d", "History", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d", "Module",
     "Normalization", "OneCycleLR", "Parameter", "ReLU", "SGD", "Sequential", "Sigmoid", "Softmax",
     "Tanh", "Trainer", "convolution_algorithm", "data", "functional", "get_num_threads", "init",
-    "load", "manual_seed",
-    "num_threads", "plot", "save", "set_num_threads", "show_config",
+    "load", "manual_seed", "num_threads", "plot", "save", "set_num_threads", "show_config",
 ]
 
 

@@ -54,6 +54,19 @@ def assert_equal(actual, expected):
         np.testing.assert_array_equal(one, other)
 
 
+def assert_same_step(model, layers, x, accumulate, rng):
+    """Forward and backward through `model` give what its `layers` give one by one."""
+    expected = alone(layers, x)
+    y = model.forward(x)
+    np.testing.assert_array_equal(y, expected)
+    dy = normal(rng, np.float32, *y.shape)
+    dx = model.backward(dy, accumulate=accumulate)
+    for layer in reversed(layers):
+        dy = layer.backward(dy, accumulate=accumulate)
+    np.testing.assert_array_equal(dx, dy)
+    assert_equal(gradients(model), gradients(cn.Sequential(*layers)))
+
+
 @each_net
 @pytest.mark.parametrize("size", [(23, 22), (21, 25)], ids=str)
 @pytest.mark.parametrize("accumulate", [False, True], ids=["write", "accumulate"])
@@ -62,15 +75,7 @@ def test_same_numbers_as_layer_by_layer(net, size, accumulate, rng):
     layers = copy.deepcopy(model.layers)
     x = normal(rng, np.float32, 3, 3, *size)
     for _ in range(2):
-        expected = alone(layers, x)
-        y = model.forward(x)
-        np.testing.assert_array_equal(y, expected)
-        dy = normal(rng, np.float32, *y.shape)
-        dx = model.backward(dy, accumulate=accumulate)
-        for layer in reversed(layers):
-            dy = layer.backward(dy, accumulate=accumulate)
-        np.testing.assert_array_equal(dx, dy)
-        assert_equal(gradients(model), gradients(cn.Sequential(*layers)))
+        assert_same_step(model, layers, x, accumulate, rng)
 
 
 @each_net
@@ -168,15 +173,7 @@ def test_dense_networks_layer_by_layer(net, batch, rng):
     layers = copy.deepcopy(model.layers)
     x = normal(rng, np.float32, batch, 3, 10, 10)
     for accumulate in (False, False, True, True):
-        expected = alone(layers, x)
-        y = model.forward(x)
-        np.testing.assert_array_equal(y, expected)
-        dy = normal(rng, np.float32, *y.shape)
-        dx = model.backward(dy, accumulate=accumulate)
-        for layer in reversed(layers):
-            dy = layer.backward(dy, accumulate=accumulate)
-        np.testing.assert_array_equal(dx, dy)
-        assert_equal(gradients(model), gradients(cn.Sequential(*layers)))
+        assert_same_step(model, layers, x, accumulate, rng)
 
 
 @pytest.mark.parametrize("options", [

@@ -15,8 +15,7 @@ from ._memory import empty
 _UINT8 = np.dtype(np.uint8)
 
 #: The one pool that a chain can end with, as :func:`max_pool2d` takes it.
-POOL = {"kernel_size": 2, "stride": 2, "padding": 0, "dilation": 1,
-        "ceil_mode": False}
+POOL = {"kernel_size": 2, "stride": 2, "padding": 0, "dilation": 1, "ceil_mode": False}
 
 
 def conv2d_chain(x, weight, bias, options, relu, pooled, want_winners=True):

@@ -16,10 +16,11 @@ computes whole outputs, so the number of threads cannot change a bit.
 """
 
 from cython.parallel cimport prange, threadid
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 
-from .axis cimport Axis, Phase, backward_axis, forward_axis
+from .axis cimport Axis, Phase, backward_axes, forward_axes
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
+from .relu cimport mask_with
 from .tile cimport (TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, lanes_of, real,
                     tile_count, tile_depthwise_line, tile_rows, tile_rows_ahead, tile_sum)
 
@@ -71,27 +72,21 @@ def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const r
     before the image; bias may be None.
     """
     cdef Sweep s
-    cdef Phase phases[2]
     cdef const real *start = NULL
     cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef Py_ssize_t *taps = <Py_ssize_t *>malloc(2 * (height + width) * sizeof(Py_ssize_t))
-    if not taps:
-        raise MemoryError("no memory for the taps of a convolution")
+    cdef void *axes = forward_axes(&s.rows, &s.columns, x.shape, y.shape, height, width,
+                                   stride_h, stride_w, top, left, dilation_h, dilation_w)
     if bias is not None:
         start = &bias[0]
+    s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
+    s.relu = relu
     try:
-        forward_axis(&s.rows, x.shape[1], y.shape[1], height, stride_h, top, dilation_h, phases,
-                     taps)
-        s.relu = relu
-        forward_axis(&s.columns, x.shape[2], y.shape[2], width, stride_w, left, dilation_w,
-                     phases + 1, taps + 2 * height)
-        s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
         with nogil:
             sweep(&s, &x[0, 0, 0, 0], &y[0, 0, 0, 0], &weight[0, 0, 0, 0], start,
                   <const real *>NULL, x.shape[0], x.shape[3], y.shape[3], groups, height, width,
                   threads)
     finally:
-        free(taps)
+        free(axes)
 
 
 def input_gradient(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
@@ -106,27 +101,18 @@ def input_gradient(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
     cdef Sweep s
     cdef const real *mask = NULL
     cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef Py_ssize_t phases_h = min(stride_h, dx.shape[1]), phases_w = min(stride_w, dx.shape[2])
-    cdef Phase *phases = <Phase *>malloc((phases_h + phases_w) * sizeof(Phase))
-    cdef Py_ssize_t *taps = <Py_ssize_t *>malloc(
-        2 * (phases_h * height + phases_w * width) * sizeof(Py_ssize_t))
+    cdef void *axes = backward_axes(&s.rows, &s.columns, dy.shape, dx.shape, height, width,
+                                    stride_h, stride_w, top, left, dilation_h, dilation_w)
+    if positive is not None:
+        mask = &positive[0, 0, 0, 0]
+    s.weight_dst, s.weight_src = height * width, weight.shape[1] * height * width
+    s.relu = False
     try:
-        if not phases or not taps:
-            raise MemoryError("no memory for the taps of a convolution")
-        backward_axis(&s.rows, dy.shape[1], dx.shape[1], height, stride_h, top, dilation_h, phases,
-                      taps)
-        backward_axis(&s.columns, dy.shape[2], dx.shape[2], width, stride_w, left, dilation_w,
-                      phases + phases_h, taps + 2 * phases_h * height)
-        s.weight_dst, s.weight_src = height * width, weight.shape[1] * height * width
-        s.relu = False
-        if positive is not None:
-            mask = &positive[0, 0, 0, 0]
         with nogil:
             sweep(&s, &dy[0, 0, 0, 0], &dx[0, 0, 0, 0], &weight[0, 0, 0, 0], <const real *>NULL,
                   mask, dy.shape[0], dy.shape[3], dx.shape[3], groups, height, width, threads)
     finally:
-        free(phases)
-        free(taps)
+        free(axes)
 
 
 cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const real *bias,
@@ -317,9 +303,9 @@ cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *pac
                               block % blocks, False)
     if positive:
         positive += image * s.rows.dst_size * line
-        for i in range(max(<Py_ssize_t>0, begin * s.rows.dst_step - s.rows.padding) * line,
-                       min(s.rows.dst_size, end * s.rows.dst_step - s.rows.padding) * line):
-            dst[i] = <real>0 if positive[i] <= <real>0 else dst[i]
+        rows = max(<Py_ssize_t>0, begin * s.rows.dst_step - s.rows.padding)
+        rows_end = min(s.rows.dst_size, end * s.rows.dst_step - s.rows.padding)
+        mask_with(dst + rows * line, positive + rows * line, (rows_end - rows) * line)
 
 
 cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, const real *packed,

@@ -13,6 +13,7 @@ from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
 
 from .buffers cimport address, allocate, whole_lines
+from .relu cimport mask_with
 from .tile cimport (DOT_COLUMNS, DOT_ROWS, TILE_FROM_C, TILE_FROM_ZERO, TILE_ROWS_2, lanes_of, real,
                     tile_dots, tile_pack_panels, tile_rows, tile_sum)
 from .update cimport sgd_range
@@ -159,7 +160,7 @@ cdef void backward_strip(const real *dy, const real *x, const real *weight, real
                          Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out, bint masked,
                          Py_ssize_t first, Py_ssize_t end, real *buffer) noexcept nogil:
     """The columns first <= i < end of dweight and of dx, unless they are NULL."""
-    cdef Py_ssize_t row, i
+    cdef Py_ssize_t row
     if dweight:
         product(dy, 1, n_out, n_out, n, x + first, n_in, end - first, dweight + first, n_in,
                 buffer)
@@ -168,8 +169,7 @@ cdef void backward_strip(const real *dy, const real *x, const real *weight, real
                 buffer)
         if masked:
             for row in range(n):
-                for i in range(row * n_in + first, row * n_in + end):
-                    dx[i] = <real>0 if x[i] <= <real>0 else dx[i]
+                mask_with(dx + row * n_in + first, x + row * n_in + first, end - first)
 
 
 def sgd(dy, x, weight, velocity, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out, double lr,

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 #include "simd.h"
+#include "winners.h"
 
 #if defined(_MSC_VER) && !defined(__clang__)
   #define RESTRICT __restrict
@@ -31,11 +32,8 @@ typedef struct {
     ptrdiff_t height, width, channels, out_height, out_width;
     ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
     ptrdiff_t inner, outer; /* the windows of columns [inner, outer) lie within the rows */
-    ptrdiff_t relu;         /* for whole windows of 2 x 2: y = max(y, 0), and ... */
+    ptrdiff_t relu;         /* for whole windows of 2 x 2: y = max(y, 0), and NO_WINNER */
 } pool_window;
-
-/* ... this is the winner of a window with nothing above 0, which lets no gradient through. */
-#define POOL_NO_WINNER 4
 
 /* Taps first <= tap < end of a window lie in the image: 0 <= start + tap * dilation < size. */
 typedef struct { ptrdiff_t first, end; } pool_taps;

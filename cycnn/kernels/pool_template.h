@@ -48,7 +48,7 @@ ALWAYS_INLINE void POOL(square)(const REAL *x, REAL *RESTRICT y, TAP *RESTRICT w
         best = wins ? d : best;
         tap = wins ? 3 : tap;
         if (relu) {
-            tap = best <= 0 ? POOL_NO_WINNER : tap;
+            tap = best <= 0 ? NO_WINNER : tap;
             best = best <= 0 ? 0 : best;
         }
         y[i] = best;

@@ -11,11 +11,12 @@ Only convolutions of one group come here; `functional/_algorithm.py` chooses whi
 """
 
 from cython.parallel cimport prange, threadid
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memset
 
-from .axis cimport Axis, Phase, backward_axis, forward_axis
+from .axis cimport Axis, Phase, backward_axes, forward_axes
 from .buffers cimport allocate, whole_lines
+from .relu cimport mask_with
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_FIT, STRIPS_ROWS, Strips, Window, advance,
                       cut, lay_out, open_window, strips_sum)
 from .tile cimport F32_LANES, F64_LANES, lanes_of, real
@@ -59,26 +60,20 @@ def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const r
             bint relu, int threads):
     """y = bias + x * weight, then ReLU if wanted, with the arguments of conv.forward; groups is 1."""
     cdef Sweep s
-    cdef Phase phases[2]
     cdef const real *start = NULL
     cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef Py_ssize_t *taps = <Py_ssize_t *>malloc(2 * (height + width) * sizeof(Py_ssize_t))
-    if not taps:
-        raise MemoryError("no memory for the taps of a convolution")
+    cdef void *axes = forward_axes(&s.strips.rows, &s.strips.columns, x.shape, y.shape, height, width,
+                                   stride_h, stride_w, top, left, dilation_h, dilation_w)
     if bias is not None:
         start = &bias[0]
+    s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
+    s.relu = relu
     try:
-        forward_axis(&s.strips.rows, x.shape[1], y.shape[1], height, stride_h, top, dilation_h,
-                     phases, taps)
-        forward_axis(&s.strips.columns, x.shape[2], y.shape[2], width, stride_w, left, dilation_w,
-                     phases + 1, taps + 2 * height)
-        s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
-        s.relu = relu
         with nogil:
             sweep(&s, &x[0, 0, 0, 0], &y[0, 0, 0, 0], &weight[0, 0, 0, 0], start,
                   <const real *>NULL, x.shape[0], x.shape[3], y.shape[3], height, width, threads)
     finally:
-        free(taps)
+        free(axes)
 
 
 def input_gradient(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
@@ -89,27 +84,18 @@ def input_gradient(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
     cdef Sweep s
     cdef const real *mask = NULL
     cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef Py_ssize_t phases_h = min(stride_h, dx.shape[1]), phases_w = min(stride_w, dx.shape[2])
-    cdef Phase *phases = <Phase *>malloc((phases_h + phases_w) * sizeof(Phase))
-    cdef Py_ssize_t *taps = <Py_ssize_t *>malloc(
-        2 * (phases_h * height + phases_w * width) * sizeof(Py_ssize_t))
+    cdef void *axes = backward_axes(&s.strips.rows, &s.strips.columns, dy.shape, dx.shape, height, width,
+                                    stride_h, stride_w, top, left, dilation_h, dilation_w)
+    if positive is not None:
+        mask = &positive[0, 0, 0, 0]
+    s.weight_dst, s.weight_src = height * width, weight.shape[1] * height * width
+    s.relu = False
     try:
-        if not phases or not taps:
-            raise MemoryError("no memory for the taps of a convolution")
-        backward_axis(&s.strips.rows, dy.shape[1], dx.shape[1], height, stride_h, top, dilation_h,
-                      phases, taps)
-        backward_axis(&s.strips.columns, dy.shape[2], dx.shape[2], width, stride_w, left,
-                      dilation_w, phases + phases_h, taps + 2 * phases_h * height)
-        s.weight_dst, s.weight_src = height * width, weight.shape[1] * height * width
-        s.relu = False
-        if positive is not None:
-            mask = &positive[0, 0, 0, 0]
         with nogil:
             sweep(&s, &dy[0, 0, 0, 0], &dx[0, 0, 0, 0], &weight[0, 0, 0, 0], <const real *>NULL,
                   mask, dy.shape[0], dy.shape[3], dx.shape[3], height, width, threads)
     finally:
-        free(phases)
-        free(taps)
+        free(axes)
 
 
 cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const real *bias,
@@ -237,14 +223,7 @@ cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src, real *d
             if positive:
                 for lane in range(strips.lanes):
                     if to[lane] != unused:
-                        mask_row(to[lane], positive + (to[lane] - dst), length)
-
-
-cdef inline void mask_row(real *dst, const real *positive, Py_ssize_t length) noexcept nogil:
-    """The backward pass of the ReLU that made `positive`."""
-    cdef Py_ssize_t i
-    for i in range(length):
-        dst[i] = <real>0 if positive[i] <= <real>0 else dst[i]
+                        mask_with(to[lane], positive + (to[lane] - dst), length)
 
 
 cdef void compute_row(const Sweep *s, const Plan *plan, const real *base, const real *packed,

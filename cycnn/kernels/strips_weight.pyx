@@ -13,10 +13,10 @@ an infinity in the rows of x beside them is NaN.
 """
 
 from cython.parallel cimport prange, threadid
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memset
 
-from .axis cimport Phase, forward_axis
+from .axis cimport Phase, forward_axes
 from .buffers cimport allocate, whole_lines
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_WEIGHT_FIT, STRIPS_WEIGHT_ROWS, Strips,
                       Window, advance, cut, f32_strips_interleave, f64_strips_interleave, lay_out,
@@ -62,22 +62,16 @@ def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy,
                     Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
     """dweight and dbias, with the arguments of conv_weight.weight_gradient; groups is 1."""
     cdef Gradient g
-    cdef Phase phases[2]
     cdef Py_ssize_t height = dweight.shape[2], width = dweight.shape[3]
-    cdef Py_ssize_t *taps = <Py_ssize_t *>malloc(2 * (height + width) * sizeof(Py_ssize_t))
-    if not taps:
-        raise MemoryError("no memory for the taps of a convolution")
+    cdef void *axes = forward_axes(&g.strips.rows, &g.strips.columns, x.shape, dy.shape, height,
+                                   width, stride_h, stride_w, top, left, dilation_h, dilation_w)
     try:
-        forward_axis(&g.strips.rows, x.shape[1], dy.shape[1], height, stride_h, top, dilation_h,
-                     phases, taps)
-        forward_axis(&g.strips.columns, x.shape[2], dy.shape[2], width, stride_w, left, dilation_w,
-                     phases + 1, taps + 2 * height)
         g.kernel_height, g.kernel_width, g.out_channels = height, width, dy.shape[3]
         with nogil:
             run(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0],
                 NULL if dbias is None else &dbias[0], x.shape[0], x.shape[3], threads)
     finally:
-        free(taps)
+        free(axes)
 
 
 cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *dbias, Py_ssize_t n,

@@ -24,6 +24,7 @@
 
 #include <string.h>
 #include "simd.h"
+#include "winners.h"
 
 #define WINOGRAD_TILE 4 /* outputs of a tile, each way */
 
@@ -220,9 +221,6 @@ typedef struct {
     int relu;        /* y = max(y, 0) */
     int pool;        /* y is the maximum of 2 x 2 outputs; which one won is kept, see below */
 } winograd_end;
-
-/* The winner of a window none of whose outputs is above 0: ReLU lets no gradient through. */
-#define NO_WINNER 4
 
 ALWAYS_INLINE f32v load_lanes(const float *from, int lanes)
 {

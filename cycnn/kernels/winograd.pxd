@@ -2,6 +2,8 @@
 
 from libc.string cimport memcpy, memset
 
+from .tile cimport F32_LANES
+
 cdef extern from "winograd.h":
     int WINOGRAD_TILE
 
@@ -22,6 +24,10 @@ cdef extern from "winograd.h":
                          Py_ssize_t point) noexcept nogil
     void winograd_weight_gradient(int n, const float *t, Py_ssize_t point, float *dg,
                                   Py_ssize_t tap) noexcept nogil
+
+
+cdef inline Py_ssize_t whole_vectors(Py_ssize_t channels) noexcept nogil:
+    return (channels + F32_LANES - 1) // F32_LANES * F32_LANES
 
 
 cdef inline Py_ssize_t tile_stride(Py_ssize_t n) noexcept nogil:

@@ -105,8 +105,8 @@ cdef int sweep(Winograd *w, const float *src, const float *weight, const float *
     w.points = w.side * w.side
     w.vertical = (w.dst_height + WINOGRAD_TILE - 1) // WINOGRAD_TILE
     w.horizontal = (w.dst_width + WINOGRAD_TILE - 1) // WINOGRAD_TILE
-    w.padded_src = (w.src_channels + F32_LANES - 1) // F32_LANES * F32_LANES
-    w.padded_dst = (w.dst_channels + F32_LANES - 1) // F32_LANES * F32_LANES
+    w.padded_src = whole_vectors(w.src_channels)
+    w.padded_dst = whole_vectors(w.dst_channels)
     w.end.pixel = w.dst_channels
     w.end.row = (w.dst_width // 2 if w.end.pool else w.dst_width) * w.dst_channels
 

@@ -15,8 +15,8 @@ from libc.stdlib cimport free
 
 from .buffers cimport allocate, whole_lines
 from .tile cimport F32_LANES, TILE_FROM_C, TILE_FROM_ZERO, tile_rows, tile_sum
-from .winograd cimport (WINOGRAD_TILE, patch_of, tile_stride, winograd_gradient, winograd_input,
-                        winograd_weight_gradient)
+from .winograd cimport (WINOGRAD_TILE, patch_of, tile_stride, whole_vectors, winograd_gradient,
+                        winograd_input, winograd_weight_gradient)
 
 cdef enum:
     # Bytes of values and gradients of one block of tiles.
@@ -116,10 +116,6 @@ cdef int run(Gradient *g, const float *x, const float *dy, float *dweight, float
             dbias[i] = add_bias(g, sums, chunks, i)
     free(block)
     return 0
-
-
-cdef inline Py_ssize_t whole_vectors(Py_ssize_t channels) noexcept nogil:
-    return (channels + F32_LANES - 1) // F32_LANES * F32_LANES
 
 
 cdef void sum_chunk(const Gradient *g, const float *x, const float *dy, float *sums,

@@ -17,7 +17,6 @@ from .module import Deferred
 from .pool import MaxPool2d
 from .shape import Flatten
 
-
 # From so many numbers on, the gradient of a Linear's weight is left to the optimizer to work out.
 _LARGE = 1 << 15
 
@@ -143,7 +142,7 @@ class LinearChain(_Chain):
         x = _check.floats(x, "x", 2, layer.weight.data.dtype)
         layer.remember(x)
         y = linear_chain(x, layer.weight.data, layer.bias.data if layer.bias else None,
-                           self.ends_with_relu)
+                         self.ends_with_relu)
         if self.relu:
             self.relu.remember(y)
         return y
@@ -151,11 +150,12 @@ class LinearChain(_Chain):
     def backward(self, dy, input_gradient=True, accumulate=False):
         layer = self.linear
         x, weight = layer.recall(), layer.weight
-        pending = (self.gradient_is_ours and self.input_is_ours and weight.data.size >= _LARGE)
+        pending = self.gradient_is_ours and self.input_is_ours and weight.data.size >= _LARGE
         if self.ends_with_relu and not self.gradient_is_masked:
             dy = relu_backward(dy, self.relu.recall())
-        dx, dweight, dbias = linear_chain_backward(dy, x, weight.data, layer.bias is not None,
-                                             input_gradient, not pending, self.input_is_relu)
+        dx, dweight, dbias = linear_chain_backward(
+            dy, x, weight.data, layer.bias is not None, input_gradient, not pending,
+            self.input_is_relu)
         if pending:
             weight.set_pending(WeightGradient(dy, x), accumulate)
         else:

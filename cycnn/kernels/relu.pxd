@@ -1,0 +1,10 @@
+"""The backward pass of a ReLU for numbers that have just been computed and are still in the cache."""
+
+from .tile cimport real
+
+
+cdef inline void mask_with(real *dx, const real *y, Py_ssize_t n) noexcept nogil:
+    """dx = 0 where the ReLU's result y is not above 0; where that is NaN, dx stays."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        dx[i] = <real>0 if y[i] <= <real>0 else dx[i]
