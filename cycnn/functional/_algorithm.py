@@ -88,6 +88,11 @@ def winograd_pays(out_shape, weight_shape, stride, dilation, groups):
     return min(c, k) >= _CHANNELS and gain >= _GAIN and 4 * points * c * k <= _LARGEST_WEIGHTS
 
 
+def whole_vectors(channels):
+    """Whether the Winograd kernels of the backward pass can start behind a max-pool."""
+    return channels % LANES[4] == 0
+
+
 # --- strips, among the direct kernels --------------------------------------------------------
 
 _COST = 0.85                # what interleaving and parting leave of the speed

@@ -72,10 +72,11 @@ def conv2d_chain_backward(dy, winners, x, weight, bias, options, input_gradient,
     x, weight, geometry = conv.check(x, weight, *options)
     dy = _check.floats(dy, "dy", 4, x.dtype)
     if winners is not None:
-        dy = pool.max_pool2d_winners_backward(dy, winners, geometry.out_shape, 2)
+        dy = pool.check_gradient(dy, winners)
     else:
         _check.shape(dy, geometry.out_shape, "dy", "that of the layer's result")
+        dy = to_nhwc(dy)
     dx, dweight, dbias = conv.backward(
-        to_nhwc(dy), x, weight, geometry, _algorithm.choose("auto", x.dtype, geometry.winograd),
-        bias, input_gradient, masked=masked)
+        dy, x, weight, geometry, _algorithm.choose("auto", x.dtype, geometry.winograd), bias,
+        input_gradient, masked=masked, winners=winners)
     return dx.transpose(0, 3, 1, 2) if input_gradient else None, dweight, dbias

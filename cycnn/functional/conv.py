@@ -13,6 +13,7 @@ from . import _algorithm, _check
 from ._check import option
 from ._format import from_nhwc, is_channels_last, to_nhwc
 from ._memory import empty
+from .pool import spread_winners
 
 _FORWARD = _check.by_dtype(kernel.forward)
 _INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
@@ -144,14 +145,17 @@ def forward(x, weight, bias, geometry, use_winograd, relu=False):
 
 
 def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight_gradient=True,
-             masked=False):
+             masked=False, winners=None):
     """:func:`conv2d_backward` for checked arguments: dy (N, OH, OW, K), dx (N, H, W, C).
 
-    With `masked`, dx is 0 where x is not above 0: the backward pass of a ReLU that made x.
+    With `masked`, dx is 0 where x is not above 0: the backward pass of a ReLU that made x. With
+    `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
     """
     n, c, h, w = x.shape
     threads = threads_for(geometry.work)
-    top, left = geometry.options[2:4]
+    window = *geometry.out_shape[2:], *geometry.options[2:4]
+    if winners is not None and not (use_winograd and _algorithm.whole_vectors(len(weight))):
+        dy, winners = spread_winners(dy, winners, geometry.out_shape), None
     shapes = _shapes(x, weight, geometry)
     x = to_nhwc(x)
     dx = dweight = dbias = None
@@ -162,7 +166,7 @@ def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight
         if not n:
             pass
         elif use_winograd:
-            winograd_weight.weight_gradient(x, dy, dweight, dbias, top, left, threads)
+            winograd_weight.weight_gradient(x, dy, winners, dweight, dbias, *window, threads)
         else:
             in_strips = _algorithm.weight_gradient_in_strips(*shapes)
             (_STRIPS_WEIGHT_GRADIENT if in_strips else _WEIGHT_GRADIENT)[x.dtype](
@@ -174,7 +178,7 @@ def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight
         if not n:
             pass
         elif use_winograd:
-            winograd.input_gradient(dy, weight, dx, positive, top, left, threads)
+            winograd.input_gradient(dy, winners, weight, dx, positive, *window, threads)
         else:
             in_strips = _algorithm.input_gradient_in_strips(*shapes)
             (_STRIPS_INPUT_GRADIENT if in_strips else _INPUT_GRADIENT)[x.dtype](

@@ -165,17 +165,27 @@ def max_pool2d_winners_backward(dy, winners, input_size, kernel_size, stride=Non
     -------
     ndarray, shape (N, C, H, W), channels-last memory
     """
+    dy = check_gradient(dy, winners)
+    return spread_winners(dy, winners, input_size, _window(*_options(
+        kernel_size, stride, padding, dilation))).transpose(0, 3, 1, 2)
+
+
+def check_gradient(dy, winners):
+    """The gradient of the maxima, checked, as (N, OH, OW, C)."""
     dy = _check.floats(dy, "dy", 4)
     n, oh, ow, c = winners.shape
     _check.shape(dy, (n, c, oh, ow), "dy", "that of the result")
-    _, _, h, w = input_size
+    return _format.to_nhwc(dy)
+
+
+def spread_winners(dy, winners, input_size, geometry=(2, 2, 2, 2, 0, 0, 1, 1)):
+    """The gradient (N, H, W, C) before a max-pool from that of its result, (N, OH, OW, C)."""
+    n, c, h, w = input_size
     dx = empty((n, h, w, c), dy.dtype)
     if dx.size:
-        _MAX_BACKWARD[dy.dtype, winners.dtype](
-            _format.to_nhwc(dy), winners, dx, _window(*_options(kernel_size, stride, padding,
-                                                                dilation)),
-            cpu.threads_for(dx.size * 8))
-    return dx.transpose(0, 3, 1, 2)
+        _MAX_BACKWARD[dy.dtype, winners.dtype](dy, winners, dx, geometry,
+                                               cpu.threads_for(dx.size * 8))
+    return dx
 
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):

@@ -2,8 +2,8 @@
  *
  * Each has load, store, set1 (one number in every lane), add, mul, fma(a, b, c) = a * b + c, max
  * (of a and b: b where either is NaN), and sums: of as many vectors as one has lanes, the sum of
- * each in its lane. f32v has sub, and select_wins(a, b, x, y) = x where a > b or a is NaN and b is
- * not, else y. Which instructions these become is decided by the flags that setup.py compiles
+ * each in its lane. f32v has sub, select_wins(a, b, x, y) = x where a > b or a is NaN and b is not,
+ * else y, and load_where(p, bytes, byte) = p where `bytes` are `byte`, else 0. Which instructions these become is decided by the flags that setup.py compiles
  * with. */
 #ifndef CYCNN_SIMD_H
 #define CYCNN_SIMD_H
@@ -87,6 +87,11 @@ ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
     __mmask16 wins = _mm512_cmp_ps_mask(b, b, _CMP_ORD_Q);
     return _mm512_mask_blend_ps(_mm512_mask_cmp_ps_mask(wins, a, b, _CMP_NLE_UQ), y, x);
 }
+ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, int byte)
+{
+    const __m128i all = _mm_loadu_si128((const __m128i *)bytes);
+    return _mm512_maskz_loadu_ps(_mm_cmpeq_epi8_mask(all, _mm_set1_epi8((char)byte)), p);
+}
 X86_SUMS(_mm512)
 ALWAYS_INLINE f32v f32_sums(const f32v *v)
 {
@@ -119,6 +124,12 @@ ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
     return _mm256_blendv_ps(y, x, _mm256_and_ps(_mm256_cmp_ps(b, b, _CMP_ORD_Q),
                                                 _mm256_cmp_ps(a, b, _CMP_NLE_UQ)));
 }
+ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, int byte)
+{
+    const __m256i all = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)bytes));
+    return _mm256_and_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(all, _mm256_set1_epi32(byte))),
+                         _mm256_loadu_ps(p));
+}
 X86_SUMS(_mm256)
 ALWAYS_INLINE f32v f32_sums(const f32v *v)
 {
@@ -150,6 +161,12 @@ ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
     const __m128 wins = _mm_and_ps(_mm_cmpord_ps(b, b), _mm_cmpnle_ps(a, b));
     return _mm_or_ps(_mm_and_ps(wins, x), _mm_andnot_ps(wins, y));
 }
+ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, int byte)
+{
+    const __m128i all = _mm_set_epi32(bytes[3], bytes[2], bytes[1], bytes[0]);
+    return _mm_and_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(all, _mm_set1_epi32(byte))),
+                      _mm_loadu_ps(p));
+}
 X86_SUMS(_mm)
 ALWAYS_INLINE f32v f32_sums(const f32v *v) { return f32_sum4(v); }
 ALWAYS_INLINE f64v f64_sums(const f64v *v) { return f64_sum2(v); }
@@ -172,6 +189,12 @@ ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
     /* not a <= b, and b is no NaN */
     return vbslq_f32(vbicq_u32(vceqq_f32(b, b), vcleq_f32(a, b)), x, y);
+}
+ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, int byte)
+{
+    const uint32_t all[4] = {bytes[0], bytes[1], bytes[2], bytes[3]};
+    const uint32x4_t wanted = vceqq_u32(vld1q_u32(all), vdupq_n_u32((uint32_t)byte));
+    return vreinterpretq_f32_u32(vandq_u32(wanted, vreinterpretq_u32_f32(vld1q_f32(p))));
 }
 ALWAYS_INLINE f32v f32_sums(const f32v *v)
 {
@@ -200,6 +223,10 @@ ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return a - b; }
 ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
     return !(a <= b) && b == b ? x : y;
+}
+ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, int byte)
+{
+    return bytes[0] == byte ? p[0] : 0;
 }
 ALWAYS_INLINE f32v f32_sums(const f32v *v) { return v[0]; }
 ALWAYS_INLINE f64v f64_sums(const f64v *v) { return v[0]; }

@@ -120,34 +120,59 @@ ALWAYS_INLINE void powers_of_points(const int n, const int count, const int scal
 
 /* --- both directions ------------------------------------------------------------------------ */
 
-/* v = B^T d B for `vectors` vectors of channels; d in rows of `row` numbers, pixels of `pixel`. */
-ALWAYS_INLINE void input_of(const int n, const float *d, ptrdiff_t row, ptrdiff_t pixel, float *v,
-                            ptrdiff_t point, ptrdiff_t vectors)
+#define WINDOWS 5 /* of a pool, under the widest patch, each way */
+
+/* Where the pixels of a patch are: so many numbers from one row, and from one pixel, to the next.
+ * Or, for a gradient that comes through a 2 x 2 max-pool, the pooled gradient and the winners of all
+ * windows under the patch; its first pixel is pixel (up, left) of the first one. */
+typedef struct {
+    const float *pixels;
+    ptrdiff_t row, pixel;
+    int pooled, up, left;
+    const float *gradients[WINDOWS * WINDOWS];
+    const unsigned char *winners[WINDOWS * WINDOWS];
+} winograd_patch;
+
+/* One vector of channels, from `first` on, of pixel (i, j). */
+ALWAYS_INLINE f32v pixel_of(const int pooled, const int up, const int left,
+                            const winograd_patch *p, int i, int j, ptrdiff_t first)
 {
-    for (; vectors > 0; vectors--, d += F32_LANES, v += F32_LANES) {
+    const int window = (i + up) / 2 * WINDOWS + (j + left) / 2;
+    if (!pooled) return F(_load)(p->pixels + i * p->row + j * p->pixel + first);
+    return F(_load_where)(p->gradients[window] + first, p->winners[window] + first,
+                          (i + up) % 2 * 2 + (j + left) % 2);
+}
+
+/* v = B^T d B for `vectors` vectors of channels. */
+ALWAYS_INLINE void input_of(const int n, const int pooled, const int up, const int left,
+                            const winograd_patch *d, float *v, ptrdiff_t point, ptrdiff_t vectors)
+{
+    const winograd_patch p = *d; /* or the stores of v might change it, as far as compilers know */
+    for (ptrdiff_t first = 0; first < vectors * F32_LANES; first += F32_LANES) {
         f32v half[8][8], line[8];
-        /* What the next tile to the right reads besides. */
-        UNROLL for (int i = 0; i < n; i++)
-            UNROLL for (int j = 0; j < WINOGRAD_TILE; j++) PREFETCH(d + i * row + (n + j) * pixel);
+        if (!pooled) /* what the next tile to the right reads besides */
+            UNROLL for (int i = 0; i < n; i++)
+                UNROLL for (int j = 0; j < WINOGRAD_TILE; j++)
+                    PREFETCH(p.pixels + first + i * p.row + (n + j) * p.pixel);
         UNROLL for (int j = 0; j < n; j++) {
-            UNROLL for (int i = 0; i < n; i++) line[i] = F(_load)(d + i * row + j * pixel);
+            UNROLL for (int i = 0; i < n; i++) line[i] = pixel_of(pooled, up, left, &p, i, j, first);
             points_of_input(n, line, 1, &half[0][j], 8);
         }
         UNROLL for (int i = 0; i < n; i++) {
             points_of_input(n, half[i], 1, line, 1);
-            UNROLL for (int j = 0; j < n; j++) F(_store)(v + (n * i + j) * point, line[j]);
+            UNROLL for (int j = 0; j < n; j++) F(_store)(v + first + (n * i + j) * point, line[j]);
         }
     }
 }
 
-/* t = A x A^T, or with `scaled` G x G^T, of one vector of channels of the count x count numbers of
- * x, in rows of `row`, `pixel` apart. */
-ALWAYS_INLINE void points_of(const int n, const int count, const int scaled, const float *x,
-                             ptrdiff_t row, ptrdiff_t pixel, float *t, ptrdiff_t point)
+/* t = A x A^T, or with `scaled` G x G^T, of one vector of channels of the count x count pixels of
+ * x. */
+ALWAYS_INLINE void points_of(const int n, const int count, const int scaled, const int pooled,
+                             const winograd_patch *x, ptrdiff_t first, float *t, ptrdiff_t point)
 {
     f32v half[8][8], line[8];
     UNROLL for (int j = 0; j < count; j++) {
-        UNROLL for (int i = 0; i < count; i++) line[i] = F(_load)(x + i * row + j * pixel);
+        UNROLL for (int i = 0; i < count; i++) line[i] = pixel_of(pooled, 0, 0, x, i, j, first);
         points_of_powers(n, count, scaled, line, 1, &half[0][j], 8);
     }
     UNROLL for (int i = 0; i < n; i++) {
@@ -169,37 +194,59 @@ ALWAYS_INLINE void of_points(const int n, const int count, const int scaled, con
         powers_of_points(n, count, scaled, half[i], 1, x + i * count, 1);
 }
 
-LOCAL void winograd_input(int n, const float *d, ptrdiff_t row, ptrdiff_t pixel, float *v,
-                          ptrdiff_t point, ptrdiff_t vectors)
+LOCAL void winograd_input(int n, const winograd_patch *d, float *v, ptrdiff_t point,
+                          ptrdiff_t vectors)
 {
-    if (n == 6) input_of(6, d, row, pixel, v, point, vectors);
-    else input_of(8, d, row, pixel, v, point, vectors);
+#define PARITY(up, left)                                                                          \
+    case 2 * up + left:                                                                           \
+        if (n == 6) input_of(6, 1, up, left, d, v, point, vectors);                               \
+        else input_of(8, 1, up, left, d, v, point, vectors);                                      \
+        break;
+    if (d->pooled)
+        switch (2 * d->up + d->left) { PARITY(0, 0) PARITY(0, 1) PARITY(1, 0) PARITY(1, 1) }
+    else if (n == 6) input_of(6, 0, 0, 0, d, v, point, vectors);
+    else input_of(8, 0, 0, 0, d, v, point, vectors);
+#undef PARITY
 }
 
-/* t = A dy A^T for one vector of channels; dy in rows of `row` numbers, pixels of `pixel`. Its 16
- * numbers are added to `sum`, unless that is NULL. */
-LOCAL void winograd_gradient(int n, const float *dy, ptrdiff_t row, ptrdiff_t pixel, float *t,
-                             ptrdiff_t point, float *sum)
+ALWAYS_INLINE void gradient_of(const int n, const int pooled, const winograd_patch *dy,
+                               ptrdiff_t first, float *t, ptrdiff_t point, float *sum)
 {
-    for (int i = 0; i < WINOGRAD_TILE; i++)
-        UNROLL for (int j = 0; j < WINOGRAD_TILE; j++)
-            PREFETCH(dy + i * row + (WINOGRAD_TILE + j) * pixel);
-    if (sum) {
-        f32v all = F(_load)(sum);
+    if (!pooled)
         for (int i = 0; i < WINOGRAD_TILE; i++)
             UNROLL for (int j = 0; j < WINOGRAD_TILE; j++)
-                all = ADD(all, F(_load)(dy + i * row + j * pixel));
-        F(_store)(sum, all);
+                PREFETCH(dy->pixels + first + i * dy->row + (WINOGRAD_TILE + j) * dy->pixel);
+    if (sum) {
+        f32v all = F(_load)(sum + first);
+        UNROLL for (int i = 0; i < WINOGRAD_TILE; i++)
+            UNROLL for (int j = 0; j < WINOGRAD_TILE; j++)
+                all = ADD(all, pixel_of(pooled, 0, 0, dy, i, j, first));
+        F(_store)(sum + first, all);
     }
-    if (n == 6) points_of(6, 4, 0, dy, row, pixel, t, point);
-    else points_of(8, 4, 0, dy, row, pixel, t, point);
+    points_of(n, WINOGRAD_TILE, 0, pooled, dy, first, t + first, point);
+}
+
+/* t = A dy A^T for `vectors` vectors of channels. The 16 numbers of each channel are added to `sum`,
+ * unless that is NULL. The patch begins with a whole window, if any. */
+LOCAL void winograd_gradient(int n, const winograd_patch *dy, float *t, ptrdiff_t point, float *sum,
+                             ptrdiff_t vectors)
+{
+    for (ptrdiff_t first = 0; first < vectors * F32_LANES; first += F32_LANES)
+        if (n == 6 && dy->pooled) gradient_of(6, 1, dy, first, t, point, sum);
+        else if (n == 6) gradient_of(6, 0, dy, first, t, point, sum);
+        else if (dy->pooled) gradient_of(8, 1, dy, first, t, point, sum);
+        else gradient_of(8, 0, dy, first, t, point, sum);
 }
 
 /* u = G g G^T for one vector of channels; the r * r taps of g are `tap` numbers apart. */
 LOCAL void winograd_weight(int n, const float *g, ptrdiff_t tap, float *u, ptrdiff_t point)
 {
-    if (n == 6) points_of(6, 3, 1, g, 3 * tap, tap, u, point);
-    else points_of(8, 5, 1, g, 5 * tap, tap, u, point);
+    winograd_patch taps;
+    taps.pixels = g;
+    taps.row = (n - 3) * tap;
+    taps.pixel = tap;
+    if (n == 6) points_of(6, 3, 1, 0, &taps, 0, u, point);
+    else points_of(8, 5, 1, 0, &taps, 0, u, point);
 }
 
 /* dg = G^T t G for one vector of channels. */

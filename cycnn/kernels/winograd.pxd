@@ -13,17 +13,33 @@ cdef extern from "winograd.h":
         int relu
         int pool
 
-    void winograd_input(int n, const float *d, Py_ssize_t row, Py_ssize_t pixel, float *v,
-                        Py_ssize_t point, Py_ssize_t vectors) noexcept nogil
+    int WINDOWS
+
+    ctypedef struct winograd_patch:
+        const float *pixels
+        Py_ssize_t row
+        Py_ssize_t pixel
+        int pooled
+        int up
+        int left
+        const float **gradients
+        const unsigned char **winners
+
+    void winograd_input(int n, const winograd_patch *d, float *v, Py_ssize_t point,
+                        Py_ssize_t vectors) noexcept nogil
     void winograd_output(int n, const float *t, Py_ssize_t point, const float *bias, float *y,
                          unsigned char *winner, const float *positive, const winograd_end *end,
                          int rows, int columns, int channels) noexcept nogil
-    void winograd_gradient(int n, const float *dy, Py_ssize_t row, Py_ssize_t pixel, float *t,
-                           Py_ssize_t point, float *sum) noexcept nogil
+    void winograd_gradient(int n, const winograd_patch *dy, float *t, Py_ssize_t point,
+                           float *sum, Py_ssize_t vectors) noexcept nogil
     void winograd_weight(int n, const float *g, Py_ssize_t tap, float *u,
                          Py_ssize_t point) noexcept nogil
     void winograd_weight_gradient(int n, const float *t, Py_ssize_t point, float *dg,
                                   Py_ssize_t tap) noexcept nogil
+
+
+cdef extern from "winners.h":
+    int NO_WINNER
 
 
 cdef inline Py_ssize_t whole_vectors(Py_ssize_t channels) noexcept nogil:
@@ -40,28 +56,54 @@ cdef inline Py_ssize_t tile_stride(Py_ssize_t n) noexcept nogil:
     return ((n + line - 1) // line | 1) * line
 
 
-cdef inline const float *patch_of(const float *image, Py_ssize_t height, Py_ssize_t width,
-                                  Py_ssize_t channels, Py_ssize_t row, Py_ssize_t column,
-                                  Py_ssize_t side, Py_ssize_t count, Py_ssize_t padded,
-                                  float *patch, Py_ssize_t *line,
-                                  Py_ssize_t *pixel) noexcept nogil:
-    """side x side pixels of an image from (row, column) on, `count` channels in whole vectors.
+# Images to be cut into patches. With winners they lie behind a 2 x 2 max-pool: their height and
+# width are those before it, and the channels are whole vectors.
+cdef struct Images:
+    const float *pixels
+    const unsigned char *winners
+    const unsigned char *nothing    # the winners of a pixel beyond the image
+    Py_ssize_t height
+    Py_ssize_t width
+    Py_ssize_t channels
 
-    The image itself where it holds all of that, else `patch`, filled up with zeros. *line and
-    *pixel are how far its rows and pixels are apart.
+
+cdef inline Images images_of(const float[:, :, :, ::1] pixels,
+                             const unsigned char[:, :, :, ::1] winners, Py_ssize_t height,
+                             Py_ssize_t width) noexcept:
+    cdef Images images
+    images.pixels, images.winners, images.nothing = &pixels[0, 0, 0, 0], NULL, NULL
+    if winners is not None:
+        images.winners = &winners[0, 0, 0, 0]
+    images.height, images.width, images.channels = height, width, pixels.shape[3]
+    return images
+
+
+cdef inline void patch_of(const Images *images, Py_ssize_t index, Py_ssize_t row,
+                          Py_ssize_t column, Py_ssize_t side, Py_ssize_t first, Py_ssize_t count,
+                          Py_ssize_t padded, float *buffer, winograd_patch *patch) noexcept nogil:
+    """side x side pixels of an image from (row, column) on, `count` channels from `first` on.
+
+    In whole vectors: in the image itself where it holds all of that, else in `buffer`, filled up
+    with zeros.
     """
     cdef Py_ssize_t i, j, left, right
+    cdef Py_ssize_t height = images.height, width = images.width, channels = images.channels
+    cdef const float *image
     cdef float *to
-    image += (row * width + column) * channels
+    patch.pooled = images.winners != NULL
+    if patch.pooled:
+        find_windows(images, index, row, column, side, first, patch)
+        return
+    image = images.pixels + ((index * height + row) * width + column) * channels + first
     if (row >= 0 and column >= 0 and row + side <= height and column + side <= width
             and count == padded):
-        line[0], pixel[0] = width * channels, channels
-        return image
-    line[0], pixel[0] = side * padded, padded
+        patch.pixels, patch.row, patch.pixel = image, width * channels, channels
+        return
+    patch.pixels, patch.row, patch.pixel = buffer, side * padded, padded
     left = min(max(<Py_ssize_t>0, -column), side)
     right = max(left, min(side, width - column))
     for i in range(side):
-        to = patch + i * side * padded
+        to = buffer + i * side * padded
         if row + i < 0 or row + i >= height or (padded > count and left < right):
             memset(to, 0, side * padded * sizeof(float))
         else:
@@ -75,4 +117,21 @@ cdef inline const float *patch_of(const float *image, Py_ssize_t height, Py_ssiz
         else:
             for j in range(left, right):
                 memcpy(to + j * padded, image + (i * width + j) * channels, count * sizeof(float))
-    return patch
+
+
+cdef inline void find_windows(const Images *images, Py_ssize_t index, Py_ssize_t row,
+                              Py_ssize_t column, Py_ssize_t side, Py_ssize_t first,
+                              winograd_patch *patch) noexcept nogil:
+    """The windows under a patch of images behind a pool."""
+    cdef Py_ssize_t height = images.height // 2, width = images.width // 2, i, j, at
+    patch.up, patch.left = <int>(row & 1), <int>(column & 1)
+    row, column = (row - patch.up) // 2, (column - patch.left) // 2
+    for i in range((side + patch.up + 1) // 2):
+        for j in range((side + patch.left + 1) // 2):
+            at = ((index * height + row + i) * width + column + j) * images.channels + first
+            if 0 <= row + i < height and 0 <= column + j < width:
+                patch.gradients[i * WINDOWS + j] = images.pixels + at
+                patch.winners[i * WINDOWS + j] = images.winners + at
+            else:
+                patch.gradients[i * WINDOWS + j] = images.pixels
+                patch.winners[i * WINDOWS + j] = images.nothing

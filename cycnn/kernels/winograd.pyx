@@ -13,6 +13,7 @@ an infinity in src reaches every output of the tiles that read it.
 
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
+from libc.string cimport memset
 
 from .buffers cimport allocate, whole_lines
 from .tile cimport F32_LANES, TILE_FROM_ZERO, TILE_ROWS_2, tile_rows, tile_sum
@@ -28,11 +29,9 @@ cdef struct Winograd:
     Py_ssize_t kernel           # r
     Py_ssize_t side             # n: of the inputs under a tile
     Py_ssize_t points           # n * n
-    Py_ssize_t src_height
-    Py_ssize_t src_width
+    Images src
     Py_ssize_t dst_height       # of the outputs before a pool
     Py_ssize_t dst_width
-    Py_ssize_t src_channels
     Py_ssize_t dst_channels
     Py_ssize_t top              # zeros before the first row of src
     Py_ssize_t left
@@ -63,30 +62,32 @@ def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weight, const
         start = &bias[0]
     if winners is not None:
         winner = &winners[0, 0, 0, 0]
-    w.src_height, w.src_width, w.src_channels = x.shape[1], x.shape[2], x.shape[3]
+    w.src = images_of(x, None, x.shape[1], x.shape[2])
     w.dst_height, w.dst_width, w.dst_channels = out_height, out_width, y.shape[3]
     w.kernel, w.top, w.left = weight.shape[2], top, left
     w.weight_dst, w.weight_src = weight.shape[1] * w.kernel * w.kernel, w.kernel * w.kernel
     w.flipped = False
     w.end.relu, w.end.pool = relu, pool
     with nogil:
-        sweep(&w, &x[0, 0, 0, 0], &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], winner,
-              <const float *>NULL, x.shape[0], threads)
+        sweep(&w, &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], winner, <const float *>NULL,
+              x.shape[0], threads)
 
 
-def input_gradient(const float[:, :, :, ::1] dy, const float[:, :, :, ::1] weight,
-                   float[:, :, :, ::1] dx, const float[:, :, :, ::1] positive, Py_ssize_t top,
-                   Py_ssize_t left, int threads):
-    """dx from dy (N, OH, OW, K) and weight; `top` and `left` are those of :func:`forward`.
+def input_gradient(const float[:, :, :, ::1] dy, const unsigned char[:, :, :, ::1] winners,
+                   const float[:, :, :, ::1] weight, float[:, :, :, ::1] dx,
+                   const float[:, :, :, ::1] positive, Py_ssize_t out_height,
+                   Py_ssize_t out_width, Py_ssize_t top, Py_ssize_t left, int threads):
+    """dx from dy (N, out_height, out_width, K) and weight; `top`, `left` as in :func:`forward`.
 
-    Where `positive`, of dx's shape, is not None and not above 0, dx is 0: the backward pass of a
+    With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them; K must be whole
+    vectors then. Where `positive`, of dx's shape, is not None and not above 0, dx is 0: the backward pass of a
     ReLU that made `positive`.
     """
     cdef Winograd w
     cdef const float *mask = NULL
     if positive is not None:
         mask = &positive[0, 0, 0, 0]
-    w.src_height, w.src_width, w.src_channels = dy.shape[1], dy.shape[2], dy.shape[3]
+    w.src = images_of(dy, winners, out_height, out_width)
     w.dst_height, w.dst_width, w.dst_channels = dx.shape[1], dx.shape[2], dx.shape[3]
     w.kernel = weight.shape[2]
     w.top, w.left = w.kernel - 1 - top, w.kernel - 1 - left
@@ -94,18 +95,18 @@ def input_gradient(const float[:, :, :, ::1] dy, const float[:, :, :, ::1] weigh
     w.flipped = True
     w.end.relu = w.end.pool = False
     with nogil:
-        sweep(&w, &dy[0, 0, 0, 0], &weight[0, 0, 0, 0], <const float *>NULL, &dx[0, 0, 0, 0],
+        sweep(&w, &weight[0, 0, 0, 0], <const float *>NULL, &dx[0, 0, 0, 0],
               <unsigned char *>NULL, mask, dy.shape[0], threads)
 
 
-cdef int sweep(Winograd *w, const float *src, const float *weight, const float *bias, float *dst,
+cdef int sweep(Winograd *w, const float *weight, const float *bias, float *dst,
                unsigned char *winners, const float *positive, Py_ssize_t n,
                int threads) except -1 nogil:
     w.side = w.kernel + WINOGRAD_TILE - 1
     w.points = w.side * w.side
     w.vertical = (w.dst_height + WINOGRAD_TILE - 1) // WINOGRAD_TILE
     w.horizontal = (w.dst_width + WINOGRAD_TILE - 1) // WINOGRAD_TILE
-    w.padded_src = whole_vectors(w.src_channels)
+    w.padded_src = whole_vectors(w.src.channels)
     w.padded_dst = whole_vectors(w.dst_channels)
     w.end.pixel = w.dst_channels
     w.end.row = (w.dst_width // 2 if w.end.pool else w.dst_width) * w.dst_channels
@@ -119,12 +120,14 @@ cdef int sweep(Winograd *w, const float *src, const float *weight, const float *
         blocks = max(blocks, min(<Py_ssize_t>4 * threads, tiles // (2 * TILE_ROWS_2)), 1)
     most = (tiles + blocks - 1) // blocks
 
-    # One block of memory: the weights' points, the bias; for each thread a patch, values, products.
+    # One block of memory: the weights' points, the bias, winners of nothing; for each thread a patch,
+    # values, products.
     cdef Py_ssize_t columns = (w.padded_dst + width - 1) // width, i
-    cdef Py_ssize_t units = columns * w.src_channels
+    cdef Py_ssize_t units = columns * w.src.channels
     cdef size_t weight_size = whole_lines(
-        w.points * w.src_channels * w.padded_dst * sizeof(float))
+        w.points * w.src.channels * w.padded_dst * sizeof(float))
     cdef size_t bias_size = whole_lines(w.padded_dst * sizeof(float))
+    cdef size_t nothing_size = whole_lines(w.padded_src)
     cdef size_t patch_size = whole_lines(w.points * w.padded_src * sizeof(float))
     cdef size_t values_size = whole_lines(
         most * tile_stride(w.points * w.padded_src) * sizeof(float))
@@ -132,21 +135,25 @@ cdef int sweep(Winograd *w, const float *src, const float *weight, const float *
         most * tile_stride(w.points * width) * sizeof(float))
     cdef size_t thread_size = patch_size + values_size + products_size
     cdef void *block
-    cdef char *memory = allocate(weight_size + bias_size + thread_size * threads, &block)
+    cdef char *memory = allocate(
+        weight_size + bias_size + nothing_size + thread_size * threads, &block)
     if not memory:
         with gil:
             raise MemoryError("no memory for the working buffers of a convolution")
     cdef float *points = <float *>memory
     cdef float *padded_bias = <float *>(memory + weight_size)
-    cdef char *buffers = memory + weight_size + bias_size
+    cdef char *nothing = memory + weight_size + bias_size
+    cdef char *buffers = nothing + nothing_size
 
+    memset(nothing, NO_WINNER, nothing_size)
+    w.src.nothing = <unsigned char *>nothing
     if bias:
         for i in range(w.padded_dst):
             padded_bias[i] = bias[i] if i < w.dst_channels else 0
     for i in prange(units, num_threads=threads, schedule="static"):
-        weight_points(w, weight, points, i // w.src_channels * width, i % w.src_channels)
+        weight_points(w, weight, points, i // w.src.channels * width, i % w.src.channels)
     for i in prange(blocks, num_threads=threads, schedule="dynamic"):
-        sweep_block(w, src, points, padded_bias if bias else NULL, dst, winners, positive,
+        sweep_block(w, points, padded_bias if bias else NULL, dst, winners, positive,
                     tiles * i // blocks, tiles * (i + 1) // blocks,
                     <float *>(buffers + threadid() * thread_size),
                     <float *>(buffers + threadid() * thread_size + patch_size),
@@ -165,7 +172,7 @@ cdef void weight_points(const Winograd *w, const float *weight, float *points, P
     cdef Py_ssize_t taps = w.kernel * w.kernel, k, tap, v
     cdef float gathered[25 * 32]
     cdef const float *from_
-    cdef float *to = points + w.points * w.src_channels * first + c * width
+    cdef float *to = points + w.points * w.src.channels * first + c * width
     for k in range(width):
         if first + k < w.dst_channels:
             from_ = weight + (first + k) * w.weight_dst + c * w.weight_src
@@ -176,11 +183,11 @@ cdef void weight_points(const Winograd *w, const float *weight, float *points, P
                 gathered[tap * width + k] = 0
     for v in range(width // F32_LANES):
         winograd_weight(<int>w.side, gathered + v * F32_LANES, width, to + v * F32_LANES,
-                        w.src_channels * width)
+                        w.src.channels * width)
 
 
-cdef void sweep_block(const Winograd *w, const float *src, const float *points, const float *bias,
-                      float *dst, unsigned char *winners, const float *positive, Py_ssize_t begin,
+cdef void sweep_block(const Winograd *w, const float *points, const float *bias, float *dst,
+                      unsigned char *winners, const float *positive, Py_ssize_t begin,
                       Py_ssize_t end, float *patch, float *values,
                       float *products) noexcept nogil:
     """The tiles begin <= tile < end of the batch."""
@@ -188,9 +195,9 @@ cdef void sweep_block(const Winograd *w, const float *src, const float *points, 
     cdef Py_ssize_t value_tile = tile_stride(w.points * w.padded_src), product_tile
     cdef tile_sum sum
     for t in range(n):
-        tile_values(w, src, begin + t, patch, values + t * value_tile)
+        tile_values(w, begin + t, patch, values + t * value_tile)
     sum.a_row, sum.a_step = value_tile, 1
-    sum.n_runs, sum.run_length, sum.runs = 1, w.src_channels, &no_offset
+    sum.n_runs, sum.run_length, sum.runs = 1, w.src.channels, &no_offset
     first = 0
     while first < w.dst_channels:
         width = min(<Py_ssize_t>2 * F32_LANES, w.padded_dst - first)
@@ -198,7 +205,7 @@ cdef void sweep_block(const Winograd *w, const float *src, const float *points, 
         sum.b_step, sum.c_row = width, product_tile
         for p in range(w.points):
             tile_rows(&sum, n, <int>width, values + p * w.padded_src,
-                      points + (w.points * first + p * width) * w.src_channels, <const float *>NULL,
+                      points + (w.points * first + p * width) * w.src.channels, <const float *>NULL,
                       products + p * width, TILE_FROM_ZERO, False)
         for t in range(n):
             tile_outputs(w, products + t * product_tile, width, bias + first if bias else NULL,
@@ -206,18 +213,15 @@ cdef void sweep_block(const Winograd *w, const float *src, const float *points, 
         first += 2 * F32_LANES
 
 
-cdef inline void tile_values(const Winograd *w, const float *src, Py_ssize_t tile, float *patch,
+cdef inline void tile_values(const Winograd *w, Py_ssize_t tile, float *buffer,
                              float *values) noexcept nogil:
     """The values of one tile's inputs."""
-    cdef Py_ssize_t line, pixel
-    cdef const float *inputs = patch_of(
-        src + tile // (w.horizontal * w.vertical) * w.src_height * w.src_width * w.src_channels,
-        w.src_height, w.src_width, w.src_channels,
-        tile // w.horizontal % w.vertical * WINOGRAD_TILE - w.top,
-        tile % w.horizontal * WINOGRAD_TILE - w.left, w.side, w.src_channels, w.padded_src, patch,
-        &line, &pixel)
-    winograd_input(<int>w.side, inputs, line, pixel, values, w.padded_src,
-                   w.padded_src // F32_LANES)
+    cdef winograd_patch patch
+    patch_of(&w.src, tile // (w.horizontal * w.vertical),
+             tile // w.horizontal % w.vertical * WINOGRAD_TILE - w.top,
+             tile % w.horizontal * WINOGRAD_TILE - w.left, w.side, 0, w.src.channels, w.padded_src,
+             buffer, &patch)
+    winograd_input(<int>w.side, &patch, values, w.padded_src, w.padded_src // F32_LANES)
 
 
 cdef inline void tile_outputs(const Winograd *w, const float *products, Py_ssize_t point,

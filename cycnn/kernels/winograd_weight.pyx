@@ -12,11 +12,13 @@ bit.
 
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
+from libc.string cimport memset
 
 from .buffers cimport allocate, whole_lines
 from .tile cimport F32_LANES, TILE_FROM_C, TILE_FROM_ZERO, tile_rows, tile_sum
-from .winograd cimport (WINOGRAD_TILE, patch_of, tile_stride, whole_vectors, winograd_gradient,
-                        winograd_input, winograd_weight_gradient)
+from .winograd cimport (NO_WINNER, WINOGRAD_TILE, Images, images_of, patch_of, tile_stride,
+                        whole_vectors, winograd_gradient, winograd_input, winograd_patch,
+                        winograd_weight_gradient)
 
 cdef enum:
     # Bytes of values and gradients of one block of tiles.
@@ -32,12 +34,8 @@ cdef enum:
 cdef struct Gradient:
     Py_ssize_t side             # n: of the inputs under a tile
     Py_ssize_t points           # n * n
-    Py_ssize_t height           # of x
-    Py_ssize_t width
-    Py_ssize_t out_height       # of dy
-    Py_ssize_t out_width
-    Py_ssize_t in_channels
-    Py_ssize_t out_channels
+    Images x
+    Images dy
     Py_ssize_t padded_out       # in whole vectors
     Py_ssize_t top              # zeros before the first row of x
     Py_ssize_t left
@@ -50,43 +48,47 @@ cdef struct Gradient:
 
 
 def weight_gradient(const float[:, :, :, ::1] x, const float[:, :, :, ::1] dy,
-                    float[:, :, :, ::1] dweight, float[::1] dbias, Py_ssize_t top,
-                    Py_ssize_t left, int threads):
+                    const unsigned char[:, :, :, ::1] winners, float[:, :, :, ::1] dweight,
+                    float[::1] dbias, Py_ssize_t out_height, Py_ssize_t out_width,
+                    Py_ssize_t top, Py_ssize_t left, int threads):
     """Fill dweight (K, C, r, r), and dbias (K,) unless it is None.
 
-    x is (N, H, W, C), dy (N, OH, OW, K); `top` and `left` zeros stand before the image.
+    x is (N, H, W, C), dy (N, out_height, out_width, K); `top` and `left` zeros stand before the
+    image. With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them; K must be
+    whole vectors then.
     """
     cdef Gradient g
     g.side = dweight.shape[2] + WINOGRAD_TILE - 1
     g.points = g.side * g.side
-    g.height, g.width, g.in_channels = x.shape[1], x.shape[2], x.shape[3]
-    g.out_height, g.out_width, g.out_channels = dy.shape[1], dy.shape[2], dy.shape[3]
+    g.x, g.dy = images_of(x, None, x.shape[1], x.shape[2]), images_of(dy, winners, out_height,
+                                                                      out_width)
     g.top, g.left = top, left
-    g.vertical = (g.out_height + WINOGRAD_TILE - 1) // WINOGRAD_TILE
-    g.horizontal = (g.out_width + WINOGRAD_TILE - 1) // WINOGRAD_TILE
+    g.vertical = (out_height + WINOGRAD_TILE - 1) // WINOGRAD_TILE
+    g.horizontal = (out_width + WINOGRAD_TILE - 1) // WINOGRAD_TILE
     with nogil:
-        run(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0],
-            NULL if dbias is None else &dbias[0], x.shape[0], threads)
+        run(&g, &dweight[0, 0, 0, 0], NULL if dbias is None else &dbias[0], x.shape[0], threads)
 
 
-cdef int run(Gradient *g, const float *x, const float *dy, float *dweight, float *dbias,
-             Py_ssize_t n, int threads) except -1 nogil:
+cdef int run(Gradient *g, float *dweight, float *dbias, Py_ssize_t n,
+             int threads) except -1 nogil:
     cdef Py_ssize_t tiles = n * g.vertical * g.horizontal, width = 2 * F32_LANES
-    cdef Py_ssize_t padded_in = whole_vectors(min(g.in_channels, <Py_ssize_t>TASK_IN))
-    g.padded_out = whole_vectors(g.out_channels)
-    g.tasks_in = (g.in_channels + TASK_IN - 1) // TASK_IN
+    cdef Py_ssize_t padded_in = whole_vectors(min(g.x.channels, <Py_ssize_t>TASK_IN))
+    g.padded_out = whole_vectors(g.dy.channels)
+    g.tasks_in = (g.x.channels + TASK_IN - 1) // TASK_IN
     # Few tiles make few chunks: then the output channels are what threads can share.
-    g.tasks_out = (g.out_channels + TASK_OUT - 1) // TASK_OUT
+    g.tasks_out = (g.dy.channels + TASK_OUT - 1) // TASK_OUT
     if tiles < 2 * CHUNK_TILES:
         g.tasks_out = (g.padded_out + width - 1) // width
-    g.size = g.points * g.in_channels * g.padded_out + g.padded_out
+    g.size = g.points * g.x.channels * g.padded_out + g.padded_out
     g.most = max(<Py_ssize_t>1,
                  BLOCK_BYTES // <Py_ssize_t>(g.points * (padded_in + width) * sizeof(float)))
     cdef Py_ssize_t chunks = min(<Py_ssize_t>MOST_CHUNKS, tiles // CHUNK_TILES)
     chunks = max(<Py_ssize_t>1, min(chunks, CHUNK_MEMORY // g.size))
 
-    # One block of memory: the sums of every chunk; for each thread a patch, values, gradients.
+    # One block of memory: the sums of every chunk, winners of nothing; for each thread a patch,
+    # values, gradients.
     cdef size_t sums_size = whole_lines(chunks * g.size * sizeof(float))
+    cdef size_t nothing_size = whole_lines(width)
     cdef size_t patch_size = whole_lines(g.points * max(padded_in, width) * sizeof(float))
     cdef size_t values_size = whole_lines(
         g.most * tile_stride(g.points * padded_in) * sizeof(float))
@@ -94,39 +96,41 @@ cdef int run(Gradient *g, const float *x, const float *dy, float *dweight, float
         g.most * tile_stride(g.points * width) * sizeof(float))
     cdef size_t thread_size = patch_size + values_size + gradients_size
     cdef void *block
-    cdef char *memory = allocate(sums_size + thread_size * threads, &block)
+    cdef char *memory = allocate(sums_size + nothing_size + thread_size * threads, &block)
     if not memory:
         with gil:
             raise MemoryError("no memory for the working buffers of a convolution's gradient")
     cdef float *sums = <float *>memory
-    cdef char *buffers = memory + sums_size
+    cdef char *nothing = memory + sums_size
+    cdef char *buffers = nothing + nothing_size
     cdef Py_ssize_t tasks = g.tasks_in * g.tasks_out, i
     cdef Py_ssize_t columns = (g.padded_out + width - 1) // width
+    memset(nothing, NO_WINNER, nothing_size)
+    g.dy.nothing = <unsigned char *>nothing
     for i in prange(chunks * tasks, num_threads=threads, schedule="dynamic"):
-        sum_chunk(g, x, dy, sums + i // tasks * g.size, tiles * (i // tasks) // chunks,
+        sum_chunk(g, sums + i // tasks * g.size, tiles * (i // tasks) // chunks,
                   tiles * (i // tasks + 1) // chunks, i % tasks // g.tasks_out,
                   i % tasks % g.tasks_out, dbias != NULL,
                   <float *>(buffers + threadid() * thread_size),
                   <float *>(buffers + threadid() * thread_size + patch_size),
                   <float *>(buffers + threadid() * thread_size + patch_size + values_size))
-    for i in prange(columns * g.in_channels, num_threads=threads, schedule="static"):
-        add_chunks(g, sums, chunks, dweight, i // g.in_channels * width, i % g.in_channels)
+    for i in prange(columns * g.x.channels, num_threads=threads, schedule="static"):
+        add_chunks(g, sums, chunks, dweight, i // g.x.channels * width, i % g.x.channels)
     if dbias:
-        for i in range(g.out_channels):
+        for i in range(g.dy.channels):
             dbias[i] = add_bias(g, sums, chunks, i)
     free(block)
     return 0
 
 
-cdef void sum_chunk(const Gradient *g, const float *x, const float *dy, float *sums,
-                    Py_ssize_t begin, Py_ssize_t end, Py_ssize_t task_in, Py_ssize_t task_out,
-                    bint bias, float *patch, float *values, float *gradients) noexcept nogil:
+cdef void sum_chunk(const Gradient *g, float *sums, Py_ssize_t begin, Py_ssize_t end,
+                    Py_ssize_t task_in, Py_ssize_t task_out, bint bias, float *patch, float *values, float *gradients) noexcept nogil:
     """The sums over the tiles begin <= tile < end, for one task's channels.
 
     sums[block of output channels, point, input channel, output channel], then the bias's.
     """
     cdef Py_ssize_t first_in = task_in * TASK_IN, k, width, n, p, t, tile, no_offset = 0
-    cdef Py_ssize_t count = min(<Py_ssize_t>TASK_IN, g.in_channels - first_in)
+    cdef Py_ssize_t count = min(<Py_ssize_t>TASK_IN, g.x.channels - first_in)
     cdef Py_ssize_t padded = whole_vectors(count), gradient_tile
     cdef Py_ssize_t value_tile = tile_stride(g.points * padded)
     cdef Py_ssize_t blocks = (g.padded_out + 2 * F32_LANES - 1) // (2 * F32_LANES)
@@ -145,7 +149,7 @@ cdef void sum_chunk(const Gradient *g, const float *x, const float *dy, float *s
     while tile < end:
         n = min(g.most, end - tile)
         for t in range(n):
-            tile_values(g, x, tile + t, first_in, count, padded, patch,
+            tile_values(g, tile + t, first_in, count, padded, patch,
                         values + t * value_tile)
         sum.run_length = n
         k = first_out
@@ -153,46 +157,40 @@ cdef void sum_chunk(const Gradient *g, const float *x, const float *dy, float *s
             width = min(<Py_ssize_t>2 * F32_LANES, g.padded_out - k)
             gradient_tile = tile_stride(g.points * width)
             for t in range(n):
-                tile_gradients(g, dy, tile + t, k, width, patch, gradients + t * gradient_tile,
+                tile_gradients(g, tile + t, k, width, patch, gradients + t * gradient_tile,
                                bias_sums + k if bias_sums else NULL)
             sum.b_step, sum.c_row = gradient_tile, width
             for p in range(g.points):
                 tile_rows(&sum, count, <int>width, values + p * padded,
                           gradients + p * width, <const float *>NULL,
-                          sums + (g.points * k + p * width) * g.in_channels + first_in * width,
+                          sums + (g.points * k + p * width) * g.x.channels + first_in * width,
                           TILE_FROM_ZERO if tile == begin else TILE_FROM_C, False)
             k += width
         tile += n
 
 
-cdef inline void tile_values(const Gradient *g, const float *x, Py_ssize_t tile,
-                             Py_ssize_t first, Py_ssize_t count, Py_ssize_t padded, float *patch,
+cdef inline void tile_values(const Gradient *g, Py_ssize_t tile, Py_ssize_t first,
+                             Py_ssize_t count, Py_ssize_t padded, float *buffer,
                              float *values) noexcept nogil:
     """The values of one tile's inputs, `count` channels from `first` on."""
-    cdef Py_ssize_t line, pixel
-    cdef const float *inputs = patch_of(
-        x + tile // (g.horizontal * g.vertical) * g.height * g.width * g.in_channels + first,
-        g.height, g.width, g.in_channels,
-        tile // g.horizontal % g.vertical * WINOGRAD_TILE - g.top,
-        tile % g.horizontal * WINOGRAD_TILE - g.left, g.side, count, padded, patch, &line, &pixel)
-    winograd_input(<int>g.side, inputs, line, pixel, values, padded, padded // F32_LANES)
+    cdef winograd_patch patch
+    patch_of(&g.x, tile // (g.horizontal * g.vertical),
+             tile // g.horizontal % g.vertical * WINOGRAD_TILE - g.top,
+             tile % g.horizontal * WINOGRAD_TILE - g.left, g.side, first, count, padded, buffer,
+             &patch)
+    winograd_input(<int>g.side, &patch, values, padded, padded // F32_LANES)
 
 
-cdef inline void tile_gradients(const Gradient *g, const float *dy, Py_ssize_t tile,
-                                Py_ssize_t first, Py_ssize_t width, float *patch,
-                                float *gradients, float *bias_sums) noexcept nogil:
+cdef inline void tile_gradients(const Gradient *g, Py_ssize_t tile, Py_ssize_t first,
+                                Py_ssize_t width, float *buffer, float *gradients,
+                                float *bias_sums) noexcept nogil:
     """The values of one tile's gradients, `width` channels (in whole vectors) from `first` on."""
-    cdef Py_ssize_t line, pixel, v
-    cdef const float *outputs = patch_of(
-        dy + (tile // (g.horizontal * g.vertical) * g.out_height * g.out_width * g.out_channels
-              + first),
-        g.out_height, g.out_width, g.out_channels,
-        tile // g.horizontal % g.vertical * WINOGRAD_TILE, tile % g.horizontal * WINOGRAD_TILE,
-        WINOGRAD_TILE, min(width, g.out_channels - first), width, patch, &line, &pixel)
-    for v in range(width // F32_LANES):
-        winograd_gradient(<int>g.side, outputs + v * F32_LANES, line, pixel,
-                          gradients + v * F32_LANES, width,
-                          bias_sums + v * F32_LANES if bias_sums else NULL)
+    cdef winograd_patch patch
+    patch_of(&g.dy, tile // (g.horizontal * g.vertical),
+             tile // g.horizontal % g.vertical * WINOGRAD_TILE,
+             tile % g.horizontal * WINOGRAD_TILE, WINOGRAD_TILE, first,
+             min(width, g.dy.channels - first), width, buffer, &patch)
+    winograd_gradient(<int>g.side, &patch, gradients, width, bias_sums, width // F32_LANES)
 
 
 cdef void add_chunks(const Gradient *g, float *sums, Py_ssize_t chunks, float *dweight,
@@ -204,22 +202,22 @@ cdef void add_chunks(const Gradient *g, float *sums, Py_ssize_t chunks, float *d
     cdef float taps[25 * 32]
     cdef float *more
     for chunk in range(chunks):
-        more = sums + chunk * g.size + g.points * g.in_channels * first + c * width
+        more = sums + chunk * g.size + g.points * g.x.channels * first + c * width
         for p in range(g.points):
             for k in range(width):
                 if chunk == 0:
                     total[p * width + k] = more[k]
                 else:
                     total[p * width + k] += more[k]
-            more += g.in_channels * width
+            more += g.x.channels * width
     for v in range(width // F32_LANES):
         winograd_weight_gradient(<int>g.side, total + v * F32_LANES, width,
                                  taps + v * F32_LANES, width)
-    dweight += (first * g.in_channels + c) * kernel * kernel
-    for k in range(min(width, g.out_channels - first)):
+    dweight += (first * g.x.channels + c) * kernel * kernel
+    for k in range(min(width, g.dy.channels - first)):
         for tap in range(kernel * kernel):
             dweight[tap] = taps[tap * width + k]
-        dweight += g.in_channels * kernel * kernel
+        dweight += g.x.channels * kernel * kernel
 
 
 cdef float add_bias(const Gradient *g, const float *sums, Py_ssize_t chunks,
