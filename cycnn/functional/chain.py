@@ -4,18 +4,8 @@ The numbers are those of :func:`conv2d`, :func:`relu` and :func:`max_pool2d` one
 is saved is passes over memory. Layers use this; images are channels last.
 """
 
-import numpy as np
-
-from ..kernels import winograd
-from ..kernels.cpu import threads_for
 from . import _algorithm, _check, conv, pool
 from ._format import to_nhwc
-from ._memory import empty
-
-_UINT8 = np.dtype(np.uint8)
-
-#: The one pool that a chain can end with, as :func:`max_pool2d` takes it.
-POOL = {"kernel_size": 2, "stride": 2, "padding": 0, "dilation": 1, "ceil_mode": False}
 
 
 def conv2d_chain(x, weight, bias, options, relu, pooled, want_winners=True):
@@ -39,19 +29,10 @@ def conv2d_chain(x, weight, bias, options, relu, pooled, want_winners=True):
     x, weight, geometry = conv.check(x, weight, *options)
     bias = conv.check_bias(bias, weight)
     use_winograd = _algorithm.choose("auto", x.dtype, geometry.winograd)
-    if not pooled:
-        y, winners = conv.forward(x, weight, bias, geometry, use_winograd, relu), None
-    elif use_winograd and x.shape[0]:
-        n, k, oh, ow = geometry.out_shape
-        out, _ = pool.window_geometry(geometry.out_shape, **POOL)
-        y = empty((n, *out, k), x.dtype)
-        winners = empty(y.shape, _UINT8) if want_winners else None
-        winograd.forward(to_nhwc(x), weight, bias, y, winners, *geometry.options[2:4], oh, ow, relu,
-                         True, threads_for(geometry.work))
-    else:
-        y = conv.forward(x, weight, bias, geometry, use_winograd)
-        y, winners = pool.maximum(y, *pool.window_geometry(geometry.out_shape, **POOL),
-                                  want_winners, relu)
+    if pooled:
+        # Raises if there is no window.
+        pool.window_geometry(geometry.out_shape, 2, 2, 0, 1, False)
+    y, winners = conv.forward(x, weight, bias, geometry, use_winograd, relu, pooled, want_winners)
     return y.transpose(0, 3, 1, 2), winners
 
 

@@ -13,7 +13,7 @@ from . import _algorithm, _check
 from ._check import option
 from ._format import from_nhwc, is_channels_last, to_nhwc
 from ._memory import empty
-from .pool import spread_winners
+from .pool import SQUARE, WINNERS, maximum, spread_winners
 
 _FORWARD = _check.by_dtype(kernel.forward)
 _INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
@@ -76,8 +76,8 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algo
     """
     x, weight, geometry = check(x, weight, stride, padding, dilation, groups)
     bias = check_bias(bias, weight)
-    y = forward(x, weight, bias, geometry,
-                _algorithm.choose(algorithm, x.dtype, geometry.winograd))
+    y, _ = forward(x, weight, bias, geometry,
+                   _algorithm.choose(algorithm, x.dtype, geometry.winograd))
     return from_nhwc(y, is_channels_last(x))
 
 
@@ -127,21 +127,30 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     return dx, dweight, dbias
 
 
-def forward(x, weight, bias, geometry, use_winograd, relu=False):
-    """:func:`conv2d`, then ReLU if wanted, for checked arguments: y (N, OH, OW, K)."""
+def forward(x, weight, bias, geometry, use_winograd, relu=False, pooled=False, want_winners=False):
+    """:func:`conv2d`, then ReLU and a 2 x 2 max-pool if wanted, for checked arguments.
+
+    Returns y (N, OH, OW, K), half as high and wide behind the pool, and its winners or None.
+    """
     n, k, oh, ow = geometry.out_shape
-    y = empty((n, oh, ow, k), x.dtype)
+    in_strips = n and not use_winograd and _algorithm.forward_in_strips(
+        *_shapes(x, weight, geometry))
+    fused = pooled and (use_winograd or in_strips)
+    y = empty((n, oh // 2, ow // 2, k) if fused else (n, oh, ow, k), x.dtype)
+    winners = empty(y.shape, WINNERS) if fused and want_winners else None
     if n:
-        threads = threads_for(geometry.work)
-        weight = np.ascontiguousarray(weight)
+        x, weight, threads = to_nhwc(x), np.ascontiguousarray(weight), threads_for(geometry.work)
         if use_winograd:
-            winograd.forward(to_nhwc(x), weight, bias, y, None, *geometry.options[2:4], oh, ow,
-                             relu, False, threads)
+            winograd.forward(x, weight, bias, y, winners, oh, ow, *geometry.options[2:4], relu,
+                             fused, threads)
+        elif in_strips:
+            _STRIPS_FORWARD[x.dtype](x, weight, bias, y, winners, oh, ow, *geometry.options, relu,
+                                     fused, threads)
         else:
-            in_strips = _algorithm.forward_in_strips(*_shapes(x, weight, geometry))
-            (_STRIPS_FORWARD if in_strips else _FORWARD)[x.dtype](
-                to_nhwc(x), weight, bias, y, *geometry.options, relu, threads)
-    return y
+            _FORWARD[x.dtype](x, weight, bias, y, *geometry.options, relu and not pooled, threads)
+    if pooled and not fused:
+        y, winners = maximum(y, (oh // 2, ow // 2), SQUARE, want_winners, relu)
+    return y, winners
 
 
 def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight_gradient=True,
@@ -152,12 +161,15 @@ def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight
     `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
     """
     n, c, h, w = x.shape
-    threads = threads_for(geometry.work)
-    window = *geometry.out_shape[2:], *geometry.options[2:4]
-    if winners is not None and not (use_winograd and _algorithm.whole_vectors(len(weight))):
-        dy, winners = spread_winners(dy, winners, geometry.out_shape), None
     shapes = _shapes(x, weight, geometry)
-    x = to_nhwc(x)
+    threads = threads_for(geometry.work)
+    weight_in_strips = n and not use_winograd and _algorithm.weight_gradient_in_strips(*shapes)
+    input_in_strips = n and not use_winograd and _algorithm.input_gradient_in_strips(*shapes)
+    if winners is not None and not (
+            _algorithm.whole_vectors(len(weight)) if use_winograd else
+            weight_in_strips >= weight_gradient and input_in_strips >= input_gradient):
+        dy, winners = spread_winners(dy, winners, geometry.out_shape, SQUARE), None
+    x, size = to_nhwc(x), geometry.out_shape[2:]
     dx = dweight = dbias = None
     if weight_gradient:
         new = empty if n else np.zeros          # without images, every sum is empty
@@ -166,11 +178,13 @@ def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight
         if not n:
             pass
         elif use_winograd:
-            winograd_weight.weight_gradient(x, dy, winners, dweight, dbias, *window, threads)
+            winograd_weight.weight_gradient(x, dy, winners, dweight, dbias, *size,
+                                            *geometry.options[2:4], threads)
+        elif weight_in_strips:
+            _STRIPS_WEIGHT_GRADIENT[x.dtype](x, dy, winners, dweight, dbias, *size,
+                                             *geometry.options, threads)
         else:
-            in_strips = _algorithm.weight_gradient_in_strips(*shapes)
-            (_STRIPS_WEIGHT_GRADIENT if in_strips else _WEIGHT_GRADIENT)[x.dtype](
-                x, dy, dweight, dbias, *geometry.options, threads)
+            _WEIGHT_GRADIENT[x.dtype](x, dy, dweight, dbias, *geometry.options, threads)
     if input_gradient:
         dx = empty((n, h, w, c), x.dtype)
         weight = np.ascontiguousarray(weight)
@@ -178,11 +192,13 @@ def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight
         if not n:
             pass
         elif use_winograd:
-            winograd.input_gradient(dy, winners, weight, dx, positive, *window, threads)
+            winograd.input_gradient(dy, winners, weight, dx, positive, *size,
+                                    *geometry.options[2:4], threads)
+        elif input_in_strips:
+            _STRIPS_INPUT_GRADIENT[x.dtype](dy, winners, weight, dx, positive, *size,
+                                            *geometry.options, threads)
         else:
-            in_strips = _algorithm.input_gradient_in_strips(*shapes)
-            (_STRIPS_INPUT_GRADIENT if in_strips else _INPUT_GRADIENT)[x.dtype](
-                dy, weight, dx, positive, *geometry.options, threads)
+            _INPUT_GRADIENT[x.dtype](dy, weight, dx, positive, *geometry.options, threads)
     return dx, dweight, dbias
 
 

@@ -26,12 +26,17 @@ _MAX = _by_dtypes(kernels.max_pool)
 _MAX_BACKWARD = _by_dtypes(kernels.max_pool_backward)
 _INDICES = {np.dtype(np.uint8): kernels.winners_to_indices["unsigned char"],
             np.dtype(np.int32): kernels.winners_to_indices["int"]}
-_UINT8, _INT32, _INT64 = np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.int64)
+_INT32, _INT64 = np.dtype(np.int32), np.dtype(np.int64)
 _SCATTER = _check.by_dtype(kernels.scatter)
 _AVERAGE = _check.by_dtype(kernels.average_pool)
 _AVERAGE_BACKWARD = _check.by_dtype(kernels.average_pool_backward)
 _MEAN = _check.by_dtype(kernels.mean_pixels)
 _SPREAD = _check.by_dtype(kernels.spread_pixels)
+
+#: What a window of at most 255 pixels remembers, and the options (see window_geometry) of the pool
+#: that convolutions can end with: 2 x 2, side by side.
+WINNERS = np.dtype(np.uint8)
+SQUARE = (2, 2, 2, 2, 0, 0, 1, 1)
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
@@ -178,7 +183,7 @@ def check_gradient(dy, winners):
     return _format.to_nhwc(dy)
 
 
-def spread_winners(dy, winners, input_size, geometry=(2, 2, 2, 2, 0, 0, 1, 1)):
+def spread_winners(dy, winners, input_size, geometry):
     """The gradient (N, H, W, C) before a max-pool from that of its result, (N, OH, OW, C)."""
     n, c, h, w = input_size
     dx = empty((n, h, w, c), dy.dtype)
@@ -347,7 +352,7 @@ def maximum(x, out, geometry, want_winners, relu=False):
     window with nothing above 0 is 4: no pixel.
     """
     shape = (x.shape[0], *out, x.shape[3])
-    tap = _UINT8 if geometry[0] * geometry[1] <= 255 else _INT32
+    tap = WINNERS if geometry[0] * geometry[1] <= 255 else _INT32
     y = empty(shape, x.dtype)
     winners = empty(shape, tap) if want_winners else None
     if y.size:

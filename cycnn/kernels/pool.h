@@ -14,20 +14,6 @@
 #include "simd.h"
 #include "winners.h"
 
-#if defined(_MSC_VER) && !defined(__clang__)
-  #define RESTRICT __restrict
-#else
-  #define RESTRICT restrict
-#endif
-
-/* Before a loop of constant length: make vectors of it. Without this gcc unrolls it first, and
- * finds no vectors in what is left. */
-#if defined(_OPENMP) && !(defined(_MSC_VER) && !defined(__clang__))
-  #define VECTORS _Pragma("omp simd")
-#else
-  #define VECTORS
-#endif
-
 typedef struct {
     ptrdiff_t height, width, channels, out_height, out_width;
     ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;

@@ -40,6 +40,20 @@
   #define FORGET(p) __asm__("" : "+r"(p)) /* the same for one of any number of pointers */
 #endif
 
+#if defined(_MSC_VER) && !defined(__clang__)
+  #define RESTRICT __restrict
+#else
+  #define RESTRICT restrict
+#endif
+
+/* Before a plain loop: make vectors of it. Without this gcc unrolls it first, and
+ * finds no vectors in what is left. */
+#if defined(_OPENMP) && !(defined(_MSC_VER) && !defined(__clang__))
+  #define VECTORS _Pragma("omp simd")
+#else
+  #define VECTORS
+#endif
+
 /* Writes the operations of one type as one-line functions around its intrinsics. */
 #define SIMD_TYPE(P, REAL, VEC, LOAD, STORE, SET1, ADD, MUL, MAX, FMA)                            \
     typedef VEC P##v;                                                                             \

@@ -12,6 +12,7 @@
 
 #include <string.h>
 #include "pieces.h"
+#include "winners.h"
 
 /* What must fit in the registers: the sums of a tile, and the factors of one step but for one. */
 #if defined(__AVX512F__) || defined(__aarch64__) || defined(_M_ARM64)
@@ -55,6 +56,7 @@ typedef struct {
 #define PIECE F32_PIECE
 #define STRIPS(name) f32_strips_##name
 #include "strips_template.h"
+#include "strips_pool_template.h"
 
 #define REAL double
 #define SIMD(name) f64##name
@@ -62,5 +64,6 @@ typedef struct {
 #define PIECE F64_PIECE
 #define STRIPS(name) f64_strips_##name
 #include "strips_template.h"
+#include "strips_pool_template.h"
 
 #endif

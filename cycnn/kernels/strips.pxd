@@ -33,9 +33,18 @@ cdef extern from "strips.h":
                                float *to) noexcept nogil
     void f64_strips_interleave(const double *const *source, Py_ssize_t count,
                                double *to) noexcept nogil
+    void f32_strips_numbers(const unsigned char *winner, Py_ssize_t n, float *to) noexcept nogil
+    void f64_strips_numbers(const unsigned char *winner, Py_ssize_t n, double *to) noexcept nogil
+    void f32_strips_spread(const float *gradient, const float *won, Py_ssize_t windows,
+                           Py_ssize_t channels, int first, Py_ssize_t begin, Py_ssize_t end,
+                           float *to) noexcept nogil
+    void f64_strips_spread(const double *gradient, const double *won, Py_ssize_t windows,
+                           Py_ssize_t channels, int first, Py_ssize_t begin, Py_ssize_t end,
+                           double *to) noexcept nogil
 
 cdef enum:
     MOST_LANES = 16
+    NO_WINDOWS = -1000000000
 
 # How the images are cut into strips of grid rows (see axis.pxd), and the strips put into groups of
 # one a lane. The rows of src under a group pass through a window of interleaved rows.
@@ -60,18 +69,21 @@ cdef struct Window:
     Py_ssize_t begin[MOST_LANES]    # its first grid row
     Py_ssize_t first                # row of the strips' src in the first row of the window
     Py_ssize_t end                  # the rows before it have been interleaved
+    Py_ssize_t windows              # the row of a pool's windows that was interleaved last
 
 
-cdef inline void cut(Strips *s, Py_ssize_t n, Py_ssize_t tasks) noexcept nogil:
+cdef inline void cut(Strips *s, Py_ssize_t n, Py_ssize_t tasks, bint even) noexcept nogil:
     """Choose the height of strips: few empty lanes, few rows that two strips read.
 
-    The time of a cut is taken to be that of the groups that the busiest of `tasks` workers gets.
+    With `even` all heights are, so that a pool's windows lie in one strip. The time of a cut is taken to be that of the groups that the busiest of `tasks` workers gets.
     """
     cdef Py_ssize_t grid = s.rows.end - s.rows.first, height, per_image, groups, tried
     cdef double time, best = 0
     s.n_images = n
     for tried in range(1, min(grid, 4 * s.lanes) + 1):
         height = (grid + tried - 1) // tried
+        if even:
+            height += height % 2
         per_image = (grid + height - 1) // height
         groups = (n * per_image + s.lanes - 1) // s.lanes
         time = (groups + tasks - 1) // tasks * (
@@ -106,6 +118,7 @@ cdef inline void open_window(const Strips *s, Window *w, Py_ssize_t group,
         w.image[lane] = strip // s.per_image if strip < s.n_images * s.per_image else -1
         w.begin[lane] = s.rows.first + strip % s.per_image * s.height
     w.first = w.end = 0
+    w.windows = NO_WINDOWS
     left = min(max(0, -s.first_column), s.n_columns)
     right = max(left, min(s.n_columns, s.columns.src_size - s.first_column))
     if left or right < s.n_columns:
@@ -115,14 +128,73 @@ cdef inline void open_window(const Strips *s, Window *w, Py_ssize_t group,
             window += s.row_length
 
 
-cdef inline real *advance(const Strips *s, Window *w, const real *src, const real *zeros,
-                          Py_ssize_t first, real *window) noexcept nogil:
-    """Row `first` of the strips' src in the window, with the rows that follow it in one step."""
-    cdef Py_ssize_t end = first + s.need, row, lane, kept
+cdef inline Py_ssize_t spread_numbers(Py_ssize_t lanes, Py_ssize_t width,
+                                      Py_ssize_t channels) noexcept nogil:
+    """How many numbers :func:`gather` works in, for images behind a pool."""
+    return 3 * lanes * (width // 2) * channels
+
+
+cdef inline void gather(Window *w, Py_ssize_t lanes, const Py_ssize_t *rows, const real *src,
+                        const unsigned char *winners, const real *zeros, Py_ssize_t height,
+                        Py_ssize_t width, Py_ssize_t channels, Py_ssize_t begin, Py_ssize_t end,
+                        real *spread, real *to) noexcept nogil:
+    """Pixels begin <= p < end of a row of each lane's image, interleaved; zeros beyond the image.
+
+    src is (N, height, width, channels); or what a 2 x 2 max-pool made of it, then `winners` are the
+    pool's, and the rows of all lanes are even, or all odd.
+    """
+    cdef Py_ssize_t lane, row, at, windows = width // 2, count = windows * channels
+    cdef const real *source[MOST_LANES]
+    cdef const real *numbers[MOST_LANES]
+    cdef real *won = spread + lanes * count
+    cdef real *one = won + lanes * count
+    if not winners:
+        for lane in range(lanes):
+            source[lane] = zeros
+            if w.image[lane] >= 0 and 0 <= rows[lane] < height:
+                source[lane] = src + ((w.image[lane] * height + rows[lane]) * width
+                                      + begin) * channels
+        interleave(source, (end - begin) * channels, to)
+        return
+    if w.windows != rows[0] >> 1:
+        w.windows = rows[0] >> 1
+        for lane in range(lanes):
+            source[lane] = numbers[lane] = zeros
+            row = rows[lane] >> 1
+            if w.image[lane] >= 0 and 0 <= row < height // 2:
+                at = (w.image[lane] * (height // 2) + row) * count
+                source[lane], numbers[lane] = src + at, one
+                if real is float:
+                    f32_strips_numbers(winners + at, count, one)
+                else:
+                    f64_strips_numbers(winners + at, count, one)
+                one += count
+        interleave(source, count, spread)
+        interleave(numbers, count, won)
+    if real is float:
+        f32_strips_spread(spread, won, windows, channels, (rows[0] & 1) * 2, begin, end, to)
+    else:
+        f64_strips_spread(spread, won, windows, channels, (rows[0] & 1) * 2, begin, end, to)
+
+
+cdef inline void interleave(const real *const *source, Py_ssize_t count, real *to) noexcept nogil:
+    if real is float:
+        f32_strips_interleave(source, count, to)
+    else:
+        f64_strips_interleave(source, count, to)
+
+
+cdef inline real *advance(const Strips *s, Window *w, const real *src,
+                          const unsigned char *winners, const real *zeros, Py_ssize_t first,
+                          real *window, real *spread) noexcept nogil:
+    """Row `first` of the strips' src in the window, with the rows that follow it in one step.
+
+    src, winners, zeros and spread are those of :func:`gather`.
+    """
+    cdef Py_ssize_t end = first + s.need, lane, kept
     cdef Py_ssize_t left = min(max(0, -s.first_column), s.n_columns)
     cdef Py_ssize_t right = max(left, min(s.n_columns, s.columns.src_size - s.first_column))
-    cdef const real *lanes[MOST_LANES]
-    cdef real *to
+    cdef Py_ssize_t rows[MOST_LANES]
     if end - w.first > s.capacity:
         kept = max(0, w.end - first)
         memmove(window, window + (first - w.first) * s.row_length,
@@ -131,15 +203,9 @@ cdef inline real *advance(const Strips *s, Window *w, const real *src, const rea
     w.end = max(w.end, first)
     while w.end < end:
         for lane in range(s.lanes):
-            row = w.begin[lane] * s.rows.src_step + s.rows.origin + w.end
-            lanes[lane] = zeros
-            if w.image[lane] >= 0 and 0 <= row < s.rows.src_size:
-                lanes[lane] = src + ((w.image[lane] * s.rows.src_size + row) * s.columns.src_size
-                                     + s.first_column + left) * s.channels
-        to = window + (w.end - w.first) * s.row_length + left * s.channels * s.lanes
-        if real is float:
-            f32_strips_interleave(lanes, (right - left) * s.channels, to)
-        else:
-            f64_strips_interleave(lanes, (right - left) * s.channels, to)
+            rows[lane] = w.begin[lane] * s.rows.src_step + s.rows.origin + w.end
+        gather(w, s.lanes, rows, src, winners, zeros, s.rows.src_size, s.columns.src_size,
+               s.channels, s.first_column + left, s.first_column + right, spread,
+               window + (w.end - w.first) * s.row_length + left * s.channels * s.lanes)
         w.end += 1
     return window + (first - w.first) * s.row_length

@@ -18,7 +18,7 @@ from .axis cimport Axis, Phase, backward_axes, forward_axes
 from .buffers cimport allocate, whole_lines
 from .relu cimport mask_with
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_FIT, STRIPS_ROWS, Strips, Window, advance,
-                      cut, lay_out, open_window, strips_sum)
+                      cut, lay_out, open_window, spread_numbers, strips_sum)
 from .tile cimport F32_LANES, F64_LANES, lanes_of, real
 
 #: {bytes of one number: how many of them a vector holds}
@@ -29,6 +29,12 @@ cdef extern from "strips.h":
     void f64_strips_part(const double *source, Py_ssize_t count, double *const *to) noexcept nogil
     void f32_strips_send_for(float *const *to, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
     void f64_strips_send_for(double *const *to, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
+    void f32_strips_pool(const float *upper, const float *lower, Py_ssize_t windows,
+                         Py_ssize_t channels, int relu, float *y, float *won) noexcept nogil
+    void f64_strips_pool(const double *upper, const double *lower, Py_ssize_t windows,
+                         Py_ssize_t channels, int relu, double *y, double *won) noexcept nogil
+    void f32_strips_bytes(const float *won, Py_ssize_t n, unsigned char *to) noexcept nogil
+    void f64_strips_bytes(const double *won, Py_ssize_t n, unsigned char *to) noexcept nogil
     void f32_strips_tile(int rows, int columns, const strips_sum *s, const float *x,
                          const float *weight, const float *bias, float *out) noexcept nogil
     void f64_strips_tile(int rows, int columns, const strips_sum *s, const double *x,
@@ -52,62 +58,86 @@ cdef struct Sweep:
     Py_ssize_t n_plans
     Plan *plans
     bint relu
+    bint pool               # dst gets the maxima of 2 x 2 windows
 
 
 def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const real[::1] bias,
-            real[:, :, :, ::1] y, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
+            real[:, :, :, ::1] y, unsigned char[:, :, :, ::1] winners, Py_ssize_t out_height,
+            Py_ssize_t out_width, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
             Py_ssize_t left, Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups,
-            bint relu, int threads):
-    """y = bias + x * weight, then ReLU if wanted, with the arguments of conv.forward; groups is 1."""
+            bint relu, bint pool, int threads):
+    """y = bias + x * weight, then ReLU and a 2 x 2 max-pool if wanted.
+
+    The arguments are those of conv.forward, with one group. y is (N, out_height, out_width, K),
+    halved (rounded down) by the pool; `winners`, of its shape or None, gets which of a window's
+    four outputs won, or NO_WINNER.
+    """
     cdef Sweep s
     cdef const real *start = NULL
+    cdef unsigned char *winner = NULL
     cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef void *axes = forward_axes(&s.strips.rows, &s.strips.columns, x.shape, y.shape, height, width,
-                                   stride_h, stride_w, top, left, dilation_h, dilation_w)
+    cdef Py_ssize_t *out_shape = [y.shape[0], out_height, out_width, y.shape[3]]
+    cdef void *axes = forward_axes(&s.strips.rows, &s.strips.columns, x.shape, out_shape, height,
+                                   width, stride_h, stride_w, top, left, dilation_h, dilation_w)
     if bias is not None:
         start = &bias[0]
+    if winners is not None:
+        winner = &winners[0, 0, 0, 0]
     s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
-    s.relu = relu
+    s.relu, s.pool = relu, pool
     try:
         with nogil:
-            sweep(&s, &x[0, 0, 0, 0], &y[0, 0, 0, 0], &weight[0, 0, 0, 0], start,
-                  <const real *>NULL, x.shape[0], x.shape[3], y.shape[3], height, width, threads)
+            sweep(&s, &x[0, 0, 0, 0], <const unsigned char *>NULL, &y[0, 0, 0, 0], winner,
+                  &weight[0, 0, 0, 0], start, <const real *>NULL, x.shape[0], x.shape[3],
+                  y.shape[3], height, width, threads)
     finally:
         free(axes)
 
 
-def input_gradient(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
-                   real[:, :, :, ::1] dx, const real[:, :, :, ::1] positive, Py_ssize_t stride_h,
-                   Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h,
-                   Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
-    """dx from dy and weight, with the arguments of conv.input_gradient; groups is 1."""
+def input_gradient(const real[:, :, :, ::1] dy, const unsigned char[:, :, :, ::1] winners,
+                   const real[:, :, :, ::1] weight, real[:, :, :, ::1] dx,
+                   const real[:, :, :, ::1] positive, Py_ssize_t out_height, Py_ssize_t out_width,
+                   Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left,
+                   Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
+    """dx from dy (N, out_height, out_width, K), as conv.input_gradient; groups is 1.
+
+    With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
+    """
     cdef Sweep s
     cdef const real *mask = NULL
+    cdef const unsigned char *winner = NULL
     cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef void *axes = backward_axes(&s.strips.rows, &s.strips.columns, dy.shape, dx.shape, height, width,
-                                    stride_h, stride_w, top, left, dilation_h, dilation_w)
+    cdef Py_ssize_t *out_shape = [dy.shape[0], out_height, out_width, dy.shape[3]]
+    cdef void *axes = backward_axes(&s.strips.rows, &s.strips.columns, out_shape, dx.shape, height,
+                                    width, stride_h, stride_w, top, left, dilation_h, dilation_w)
     if positive is not None:
         mask = &positive[0, 0, 0, 0]
+    if winners is not None:
+        winner = &winners[0, 0, 0, 0]
     s.weight_dst, s.weight_src = height * width, weight.shape[1] * height * width
-    s.relu = False
+    s.relu = s.pool = False
     try:
         with nogil:
-            sweep(&s, &dy[0, 0, 0, 0], &dx[0, 0, 0, 0], &weight[0, 0, 0, 0], <const real *>NULL,
-                  mask, dy.shape[0], dy.shape[3], dx.shape[3], height, width, threads)
+            sweep(&s, &dy[0, 0, 0, 0], winner, &dx[0, 0, 0, 0], <unsigned char *>NULL,
+                  &weight[0, 0, 0, 0], <const real *>NULL, mask, dy.shape[0], dy.shape[3],
+                  dx.shape[3], height, width, threads)
     finally:
         free(axes)
 
 
-cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const real *bias,
-               const real *positive, Py_ssize_t n, Py_ssize_t src_channels,
-               Py_ssize_t dst_channels, Py_ssize_t kernel_height, Py_ssize_t kernel_width,
-               int threads) except -1 nogil:
-    """Both passes: s holds the two axes and the strides of weight, the rest is found here."""
+cdef int sweep(Sweep *s, const real *src, const unsigned char *src_winners, real *dst,
+               unsigned char *winners, const real *weight, const real *bias, const real *positive,
+               Py_ssize_t n, Py_ssize_t src_channels, Py_ssize_t dst_channels,
+               Py_ssize_t kernel_height, Py_ssize_t kernel_width, int threads) except -1 nogil:
+    """Both passes: s holds the two axes and the strides of weight, the rest is found here.
+
+    src_winners are those of a pool before src (see gather), winners those of a pool behind dst.
+    """
     cdef Strips *strips = &s.strips
     cdef Py_ssize_t lanes = lanes_of(src), i
     cdef Py_ssize_t n_terms = src_channels * kernel_height * kernel_width
     strips.lanes = lanes
-    cut(strips, n, threads)
+    cut(strips, n, threads, s.pool or src_winners != NULL)
     lay_out(strips, src_channels, 1, sizeof(real))
     s.dst_channels, s.kernel_width = dst_channels, kernel_width
     s.n_blocks = (dst_channels + STRIPS_ROWS - 1) // STRIPS_ROWS
@@ -115,15 +145,20 @@ cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const r
         (dst_channels + s.n_blocks - 1) // s.n_blocks))
     s.n_plans = strips.rows.n_phases * strips.columns.n_phases
 
-    # One block of memory: packed weights, a row of zeros, a window and a row of dst for every
-    # thread, the row that lanes without a strip write, offsets of the terms, plans.
+    # One block of memory: packed weights, a row of zeros; for every thread a window, a row of dst,
+    # the row that lanes without a strip write, and what a pool needs; offsets of the terms, plans.
     cdef size_t packed_size = whole_lines(n_terms * dst_channels * sizeof(real))
     cdef size_t zeros_size = whole_lines(strips.columns.src_size * src_channels * sizeof(real))
     cdef size_t window_size = whole_lines(strips.capacity * strips.row_length * sizeof(real))
     cdef size_t out_size = whole_lines(strips.columns.dst_size * dst_channels * lanes
                                        * sizeof(real))
-    cdef size_t thread_size = window_size + out_size + whole_lines(
-        strips.columns.dst_size * dst_channels * sizeof(real))
+    cdef size_t unused_size = whole_lines(strips.columns.dst_size * dst_channels * sizeof(real))
+    cdef size_t thread_size = window_size + out_size + unused_size
+    if s.pool:      # the second row of the windows; their maxima and winners; the winners parted
+        thread_size += 3 * out_size
+    if src_winners:
+        thread_size += whole_lines(
+            spread_numbers(lanes, strips.columns.src_size, src_channels) * sizeof(real))
     cdef size_t offsets_size = whole_lines(n_terms * sizeof(Py_ssize_t))
     cdef void *block
     cdef char *memory = allocate(packed_size + zeros_size + thread_size * threads + offsets_size
@@ -139,10 +174,10 @@ cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const r
     memset(zeros, 0, zeros_size)
     make_plans(s, weight, packed, <Py_ssize_t *>(buffers + thread_size * threads))
     for i in prange(strips.n_groups, num_threads=threads, schedule="dynamic"):
-        sweep_group(s, i, src, dst, packed, bias, positive, zeros,
+        sweep_group(s, i, src, src_winners, dst, winners, packed, bias, positive, zeros,
                     <real *>(buffers + threadid() * thread_size),
                     <real *>(buffers + threadid() * thread_size + window_size),
-                    <real *>(buffers + threadid() * thread_size + window_size + out_size))
+                    <real *>(buffers + threadid() * thread_size + window_size + unused_size))
     free(block)
     return 0
 
@@ -164,7 +199,7 @@ cdef void make_plans(Sweep *s, const real *weight, real *packed,
         plan.packed = first * s.dst_channels
         plan.sum.offsets = offsets + first
         plan.sum.n_terms = plan.rows.n_taps * plan.columns.n_taps * strips.channels
-        plan.sum.relu = s.relu
+        plan.sum.relu = s.relu and not s.pool     # the pool does it
         plan.sum.x_pixel = strips.columns.src_step * strips.channels * strips.lanes
         plan.sum.out_pixel = strips.columns.dst_step * s.dst_channels * strips.lanes
         for u in range(plan.rows.n_taps):
@@ -187,9 +222,10 @@ cdef void make_plans(Sweep *s, const real *weight, real *packed,
                         tap += s.weight_src
 
 
-cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src, real *dst,
+cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src,
+                      const unsigned char *src_winners, real *dst, unsigned char *winners,
                       const real *packed, const real *bias, const real *positive,
-                      const real *zeros, real *window, real *out, real *unused) noexcept nogil:
+                      const real *zeros, real *window, real *unused, real *out) noexcept nogil:
     """All pixels of one group of strips. `unused` takes the rows of lanes that have none."""
     cdef const Strips *strips = &s.strips
     cdef const Axis *rows = &strips.rows
@@ -199,9 +235,17 @@ cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src, real *d
     cdef Window w
     cdef real *to[MOST_LANES]
     cdef real *base
+    cdef real *spread = out + length * strips.lanes
     open_window(strips, &w, group, window)
     for grid_row in range(strips.height):
-        base = advance(strips, &w, src, zeros, grid_row * rows.src_step, window)
+        base = advance(strips, &w, src, src_winners, zeros, grid_row * rows.src_step, window,
+                       spread)
+        if s.pool:
+            compute_row(s, s.plans, base, packed, bias, out + grid_row % 2 * length * strips.lanes,
+                        NULL)
+            if grid_row % 2:
+                store_maxima(s, &w, grid_row // 2, dst, winners, unused, out)
+            continue
         for phase in range(rows.n_phases):
             any_row = False
             for lane in range(strips.lanes):
@@ -216,14 +260,57 @@ cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src, real *d
             for i in range(strips.columns.n_phases):
                 compute_row(s, s.plans + phase * strips.columns.n_phases + i, base, packed, bias,
                             out, to if i == 0 else NULL)
-            if real is float:
-                f32_strips_part(out, length, to)
-            else:
-                f64_strips_part(out, length, to)
+            part(out, length, to)
             if positive:
                 for lane in range(strips.lanes):
                     if to[lane] != unused:
                         mask_with(to[lane], positive + (to[lane] - dst), length)
+
+
+cdef void store_maxima(const Sweep *s, const Window *w, Py_ssize_t pair, real *dst,
+                       unsigned char *winners, real *unused, real *out) noexcept nogil:
+    """The maxima, and the winners if wanted, of the two rows in `out`, the `pair`-th of the strips.
+
+    What follows the rows in `out` is used, too.
+    """
+    cdef const Strips *strips = &s.strips
+    cdef Py_ssize_t row_length = strips.columns.dst_size * s.dst_channels * strips.lanes
+    cdef Py_ssize_t windows = strips.columns.dst_size // 2, count = windows * s.dst_channels
+    cdef Py_ssize_t height = strips.rows.dst_size // 2, lane, row
+    cdef Py_ssize_t at[MOST_LANES]
+    cdef real *to[MOST_LANES]
+    cdef real *best = out + 2 * row_length
+    cdef real *won = best + count * strips.lanes
+    cdef real *parted = won + count * strips.lanes
+    if real is float:
+        f32_strips_pool(out, out + row_length, windows, s.dst_channels, s.relu, best, won)
+    else:
+        f64_strips_pool(out, out + row_length, windows, s.dst_channels, s.relu, best, won)
+    for lane in range(strips.lanes):
+        row = w.begin[lane] // 2 + pair
+        at[lane], to[lane] = -1, unused
+        if w.image[lane] >= 0 and row < height:
+            at[lane] = (w.image[lane] * height + row) * count
+            to[lane] = dst + at[lane]
+    part(best, count, to)
+    if winners:
+        for lane in range(strips.lanes):
+            to[lane] = parted + lane * count
+        part(won, count, to)
+        for lane in range(strips.lanes):
+            if at[lane] < 0:
+                continue
+            if real is float:
+                f32_strips_bytes(to[lane], count, winners + at[lane])
+            else:
+                f64_strips_bytes(to[lane], count, winners + at[lane])
+
+
+cdef inline void part(const real *source, Py_ssize_t count, real *const *to) noexcept nogil:
+    if real is float:
+        f32_strips_part(source, count, to)
+    else:
+        f64_strips_part(source, count, to)
 
 
 cdef void compute_row(const Sweep *s, const Plan *plan, const real *base, const real *packed,

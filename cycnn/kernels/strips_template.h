@@ -1,5 +1,5 @@
 /* The functions of strips.h for one type: REAL, its vectors SIMD(...), LANES of them in pieces of
- * PIECE, STRIPS(...) the name. Included twice by strips.h. */
+ * PIECE, STRIPS(...) the name. Included twice by strips.h, before strips_pool_template.h. */
 
 /* In each piece, number i of vector j changes places with number j of vector i. */
 ALWAYS_INLINE void STRIPS(swap_numbers)(SIMD(v) *a)
@@ -231,9 +231,3 @@ LOCAL void STRIPS(weight_tile)(int rows, int terms, const strips_weight_sum *s, 
     }
 }
 #undef STRIPS_CASE
-
-#undef REAL
-#undef SIMD
-#undef LANES
-#undef PIECE
-#undef STRIPS

@@ -19,8 +19,8 @@ from libc.string cimport memset
 from .axis cimport Phase, forward_axes
 from .buffers cimport allocate, whole_lines
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_WEIGHT_FIT, STRIPS_WEIGHT_ROWS, Strips,
-                      Window, advance, cut, f32_strips_interleave, f64_strips_interleave, lay_out,
-                      open_window, strips_weight_sum)
+                      Window, advance, cut, gather, lay_out, open_window, spread_numbers,
+                      strips_weight_sum)
 from .tile cimport lanes_of, real
 
 cdef extern from "strips.h":
@@ -57,25 +57,34 @@ cdef struct Gradient:
 
 
 def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy,
-                    real[:, :, :, ::1] dweight, real[::1] dbias, Py_ssize_t stride_h,
-                    Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h,
-                    Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
-    """dweight and dbias, with the arguments of conv_weight.weight_gradient; groups is 1."""
+                    const unsigned char[:, :, :, ::1] winners, real[:, :, :, ::1] dweight,
+                    real[::1] dbias, Py_ssize_t out_height, Py_ssize_t out_width,
+                    Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left,
+                    Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
+    """dweight and dbias from x and dy (N, out_height, out_width, K), as conv_weight; groups is 1.
+
+    With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
+    """
     cdef Gradient g
     cdef Py_ssize_t height = dweight.shape[2], width = dweight.shape[3]
-    cdef void *axes = forward_axes(&g.strips.rows, &g.strips.columns, x.shape, dy.shape, height,
+    cdef Py_ssize_t *out_shape = [dy.shape[0], out_height, out_width, dy.shape[3]]
+    cdef const unsigned char *winner = NULL
+    cdef void *axes = forward_axes(&g.strips.rows, &g.strips.columns, x.shape, out_shape, height,
                                    width, stride_h, stride_w, top, left, dilation_h, dilation_w)
     try:
         g.kernel_height, g.kernel_width, g.out_channels = height, width, dy.shape[3]
+        if winners is not None:
+            winner = &winners[0, 0, 0, 0]
         with nogil:
-            run(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0],
+            run(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], winner, &dweight[0, 0, 0, 0],
                 NULL if dbias is None else &dbias[0], x.shape[0], x.shape[3], threads)
     finally:
         free(axes)
 
 
-cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *dbias, Py_ssize_t n,
-             Py_ssize_t channels, int threads) except -1 nogil:
+cdef int run(Gradient *g, const real *x, const real *dy, const unsigned char *winners,
+             real *dweight, real *dbias, Py_ssize_t n, Py_ssize_t channels,
+             int threads) except -1 nogil:
     cdef Strips *strips = &g.strips
     cdef Py_ssize_t lanes = lanes_of(x), out_width = strips.columns.dst_size, i
     g.terms = g.kernel_height * g.kernel_width * channels
@@ -85,17 +94,22 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
         min(<double>MOST_CHUNKS, 1 + pixels / (lanes * CHUNK_PIXELS)),
         min(1 + pixels * g.out_channels * g.terms / CHUNK_WORK, 1. + CHUNK_MEMORY // g.size))
     strips.lanes = lanes
-    cut(strips, n, chunks)
+    # Even also without a pool: the sums are the same, to the bit, with it and without it.
+    cut(strips, n, chunks, True)
     chunks = min(chunks, strips.n_groups)
     describe(g, channels, sizeof(real))
 
-    # One block of memory: the sums of every chunk, a row of zeros, rows of x and of dy for every
-    # thread, and the offsets of the terms.
+    # One block of memory: the sums of every chunk, a row of zeros; for every thread rows of x and of
+    # dy, and those behind a pool; the offsets of the terms.
     cdef size_t sums_size = whole_lines(chunks * g.size * sizeof(real))
     cdef size_t zeros_size = whole_lines(max(strips.columns.src_size * channels,
                                              out_width * g.out_channels) * sizeof(real))
     cdef size_t window_size = whole_lines(strips.capacity * strips.row_length * sizeof(real))
-    cdef size_t thread_size = window_size + whole_lines(g.step_rows * g.sum.dy_row * sizeof(real))
+    cdef size_t dy_size = whole_lines(g.step_rows * g.sum.dy_row * sizeof(real))
+    cdef size_t thread_size = window_size + dy_size
+    if winners:
+        thread_size += whole_lines(
+            spread_numbers(lanes, out_width, g.out_channels) * sizeof(real))
     cdef void *block
     cdef char *memory = allocate(sums_size + zeros_size + thread_size * threads
                                  + g.terms * sizeof(Py_ssize_t), &block)
@@ -108,10 +122,11 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
     memset(zeros, 0, zeros_size)
     place_terms(g, <Py_ssize_t *>(buffers + thread_size * threads))
     for i in prange(chunks, num_threads=threads, schedule="dynamic"):
-        sum_chunk(g, x, dy, zeros, sums + i * g.size, strips.n_groups * i // chunks,
+        sum_chunk(g, x, dy, winners, zeros, sums + i * g.size, strips.n_groups * i // chunks,
                   strips.n_groups * (i + 1) // chunks, dbias != NULL,
                   <real *>(buffers + threadid() * thread_size),
-                  <real *>(buffers + threadid() * thread_size + window_size))
+                  <real *>(buffers + threadid() * thread_size + window_size),
+                  <real *>(buffers + threadid() * thread_size + window_size + dy_size))
     for i in prange(g.out_channels, num_threads=threads, schedule="static"):
         add_chunks(g, sums, chunks, dweight, dbias, i)
     free(block)
@@ -153,9 +168,10 @@ cdef void place_terms(Gradient *g, Py_ssize_t *offsets) noexcept nogil:
                 offsets += 1
 
 
-cdef void sum_chunk(const Gradient *g, const real *x, const real *dy, const real *zeros,
-                    real *sums, Py_ssize_t begin, Py_ssize_t end, bint bias, real *window,
-                    real *dy_rows) noexcept nogil:
+cdef void sum_chunk(const Gradient *g, const real *x, const real *dy,
+                    const unsigned char *winners, const real *zeros, real *sums,
+                    Py_ssize_t begin, Py_ssize_t end, bint bias, real *window, real *dy_rows,
+                    real *spread) noexcept nogil:
     """The sums over the groups of strips begin <= group < end.
 
     sums[output channel, kernel row, kernel column, channel], then the bias's, each one vector.
@@ -169,28 +185,25 @@ cdef void sum_chunk(const Gradient *g, const real *x, const real *dy, const real
         row = 0
         while row < strips.height:
             rows = min(g.step_rows, strips.height - row)
-            base = advance(strips, &w, x, zeros, row * strips.rows.src_step, window)
-            gather_dy(g, &w, dy, zeros, row, rows, dy_rows)
+            base = advance(strips, &w, x, NULL, zeros, row * strips.rows.src_step, window, spread)
+            gather_dy(g, &w, dy, winners, zeros, row, rows, dy_rows, spread)
             sum_rows(g, base, dy_rows, rows, group == begin and row == 0, bias, sums)
             row += rows
 
 
-cdef void gather_dy(const Gradient *g, const Window *w, const real *dy, const real *zeros,
-                    Py_ssize_t first, Py_ssize_t rows, real *dy_rows) noexcept nogil:
-    """The strips' rows first <= row < first + rows of dy, interleaved; zeros below the image."""
+cdef void gather_dy(const Gradient *g, Window *w, const real *dy, const unsigned char *winners,
+                    const real *zeros, Py_ssize_t first, Py_ssize_t count, real *dy_rows,
+                    real *spread) noexcept nogil:
+    """The strips' rows first <= row < first + count of dy, interleaved; zeros below the image."""
     cdef const Strips *strips = &g.strips
-    cdef Py_ssize_t count = strips.columns.dst_size * g.out_channels, i, lane, row
-    cdef const real *lanes[MOST_LANES]
-    for i in range(rows):
+    cdef Py_ssize_t i, lane
+    cdef Py_ssize_t rows[MOST_LANES]
+    for i in range(count):
         for lane in range(strips.lanes):
-            row = w.begin[lane] + first + i
-            lanes[lane] = zeros
-            if w.image[lane] >= 0 and row < strips.rows.dst_size:
-                lanes[lane] = dy + (w.image[lane] * strips.rows.dst_size + row) * count
-        if real is float:
-            f32_strips_interleave(lanes, count, dy_rows + i * g.sum.dy_row)
-        else:
-            f64_strips_interleave(lanes, count, dy_rows + i * g.sum.dy_row)
+            rows[lane] = w.begin[lane] + first + i
+        gather(w, strips.lanes, rows, dy, winners, zeros, strips.rows.dst_size,
+               strips.columns.dst_size, g.out_channels, 0, strips.columns.dst_size, spread,
+               dy_rows + i * g.sum.dy_row)
 
 
 cdef void sum_rows(const Gradient *g, const real *x, const real *dy, Py_ssize_t rows,

@@ -46,8 +46,8 @@ cdef struct Winograd:
 
 
 def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weight, const float[::1] bias,
-            float[:, :, :, ::1] y, unsigned char[:, :, :, ::1] winners, Py_ssize_t top,
-            Py_ssize_t left, Py_ssize_t out_height, Py_ssize_t out_width, bint relu, bint pool,
+            float[:, :, :, ::1] y, unsigned char[:, :, :, ::1] winners, Py_ssize_t out_height,
+            Py_ssize_t out_width, Py_ssize_t top, Py_ssize_t left, bint relu, bint pool,
             int threads):
     """y = bias + x * weight, then ReLU and a 2 x 2 max-pool if wanted.
 
