@@ -1,5 +1,7 @@
 """The kernels for few channels: every convolution of one group goes through them here."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ CHOICES = {name: getattr(_algorithm, name) for name in (
     "forward_in_strips", "input_gradient_in_strips", "weight_gradient_in_strips")}
 
 
-def one_group(out_shape, x_shape, weight_shape, options, itemsize):
+def one_group(out_shape, x_shape, weight_shape, options, *_):
     return options[-1] == 1
 
 
@@ -106,7 +108,9 @@ def test_bad_numbers_stay_in_their_lanes(bad, stride, always, dtype, rng):
 def test_the_choice():
     """Few channels and many rows of images take the strips; groups and full vectors do not."""
     lanes, stride_1 = strips.LANES[4], (1, 1, 0, 0, 1, 1, 1)
-    for choose in CHOICES.values():
+    for name, choose in CHOICES.items():
+        if name == "forward_in_strips":
+            choose = functools.partial(choose, pooled=False)
         few = (64, 1, 26, 26), (64, 1, 28, 28), (1, 1, 3, 3)
         assert choose(*few, stride_1, 4)
         assert not choose(*few, (*stride_1[:-1], 2), 4)
@@ -114,3 +118,14 @@ def test_the_choice():
                           4)
         wide = (1, 1, 8, 4_000_000), (1, 1, 10, 4_000_002), (1, 1, 3, 3)
         assert not choose(*wide, stride_1, 4)       # the window would not fit any cache
+
+
+@pytest.mark.skipif(strips.LANES[4] == 1, reason="one lane is always full")
+def test_the_choice_before_a_pool():
+    """Strips pool before they store: sums of few terms take them even where vectors are full."""
+    lanes, stride_1 = strips.LANES[4], (1, 1, 0, 0, 1, 1, 1)
+    choose = CHOICES["forward_in_strips"]
+    for terms, taken in ((1, True), (lanes * 30, False)):
+        shapes = (64, lanes, 26, 26), (64, terms, 28, 28), (lanes, terms, 3, 3)
+        assert choose(*shapes, stride_1, 4, True) == taken
+        assert not choose(*shapes, stride_1, 4, False)

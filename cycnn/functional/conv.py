@@ -134,7 +134,7 @@ def forward(x, weight, bias, geometry, use_winograd, relu=False, pooled=False, w
     """
     n, k, oh, ow = geometry.out_shape
     in_strips = n and not use_winograd and _algorithm.forward_in_strips(
-        *_shapes(x, weight, geometry))
+        *_shapes(x, weight, geometry), pooled)
     fused = pooled and (use_winograd or in_strips)
     y = empty((n, oh // 2, ow // 2, k) if fused else (n, oh, ow, k), x.dtype)
     winners = empty(y.shape, WINNERS) if fused and want_winners else None

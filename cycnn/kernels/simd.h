@@ -2,9 +2,9 @@
  *
  * Each has load, store, set1 (one number in every lane), add, mul, fma(a, b, c) = a * b + c, max
  * (of a and b: b where either is NaN), and sums: of as many vectors as one has lanes, the sum of
- * each in its lane. f32v has sub, select_wins(a, b, x, y) = x where a > b or a is NaN and b is not,
- * else y, and load_where(p, bytes, byte) = p where `bytes` are `byte`, else 0. Which instructions these become is decided by the flags that setup.py compiles
- * with. */
+ * each in its lane. f32v has sub, select_wins(a, b, x, y) = x where a > b or a is NaN, else y, and
+ * load_where(p, bytes, byte) = p where `bytes` are `byte`, else 0. Which instructions these become
+ * is decided by the flags that setup.py compiles with. */
 #ifndef CYCNN_SIMD_H
 #define CYCNN_SIMD_H
 
@@ -46,8 +46,8 @@
   #define RESTRICT restrict
 #endif
 
-/* Before a plain loop: make vectors of it. Without this gcc unrolls it first, and
- * finds no vectors in what is left. */
+/* Before a plain loop: make vectors of it. Without this gcc unrolls a short one first, and finds no
+ * vectors in what is left. */
 #if defined(_OPENMP) && !(defined(_MSC_VER) && !defined(__clang__))
   #define VECTORS _Pragma("omp simd")
 #else
@@ -98,8 +98,8 @@ SIMD_TYPE(f64, double, __m512d, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_p
 ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return _mm512_sub_ps(a, b); }
 ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
-    __mmask16 wins = _mm512_cmp_ps_mask(b, b, _CMP_ORD_Q);
-    return _mm512_mask_blend_ps(_mm512_mask_cmp_ps_mask(wins, a, b, _CMP_NLE_UQ), y, x);
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ)
+                                    | _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), y, x);
 }
 ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, int byte)
 {
@@ -135,8 +135,8 @@ SIMD_TYPE(f64, double, __m256d, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_p
 ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return _mm256_sub_ps(a, b); }
 ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
-    return _mm256_blendv_ps(y, x, _mm256_and_ps(_mm256_cmp_ps(b, b, _CMP_ORD_Q),
-                                                _mm256_cmp_ps(a, b, _CMP_NLE_UQ)));
+    return _mm256_blendv_ps(y, x, _mm256_or_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ),
+                                               _mm256_cmp_ps(a, a, _CMP_UNORD_Q)));
 }
 ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, int byte)
 {
@@ -172,7 +172,7 @@ SIMD_TYPE(f64, double, __m128d, _mm_loadu_pd, _mm_storeu_pd, _mm_set1_pd,
 ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return _mm_sub_ps(a, b); }
 ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
-    const __m128 wins = _mm_and_ps(_mm_cmpord_ps(b, b), _mm_cmpnle_ps(a, b));
+    const __m128 wins = _mm_or_ps(_mm_cmpgt_ps(a, b), _mm_cmpunord_ps(a, a));
     return _mm_or_ps(_mm_and_ps(wins, x), _mm_andnot_ps(wins, y));
 }
 ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, int byte)
@@ -201,8 +201,7 @@ SIMD_TYPE(f64, double, float64x2_t, vld1q_f64, vst1q_f64, vdupq_n_f64,
 ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return vsubq_f32(a, b); }
 ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
-    /* not a <= b, and b is no NaN */
-    return vbslq_f32(vbicq_u32(vceqq_f32(b, b), vcleq_f32(a, b)), x, y);
+    return vbslq_f32(vornq_u32(vcgtq_f32(a, b), vceqq_f32(a, a)), x, y); /* orn: or not */
 }
 ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, int byte)
 {
@@ -236,7 +235,7 @@ SIMD_TYPE(f64, double, double, SCALAR_LOAD, SCALAR_STORE, SCALAR_SET1,
 ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return a - b; }
 ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
-    return !(a <= b) && b == b ? x : y;
+    return a > b || a != a ? x : y;
 }
 ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, int byte)
 {

@@ -288,7 +288,7 @@ ALWAYS_INLINE void store_lanes(float *to, f32v a, int lanes)
     }
 }
 
-/* The larger of two outputs; a NaN is larger than all numbers. */
+/* The larger of two outputs; a NaN is larger than all numbers, and than a NaN before it. */
 ALWAYS_INLINE void take_larger(f32v *best, f32v *winner, f32v other, int tap)
 {
     *winner = F(_select_wins)(other, *best, F(_set1)((float)tap), *winner);
