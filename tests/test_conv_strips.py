@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import reference
 from calls import assert_identical
 from cycnn.functional import _algorithm, conv2d, conv2d_backward
+from cycnn.functional.conv import plan_for
 from cycnn.kernels import strips
 from helpers import assert_close, normal, whole
 from strategies import convolutions
@@ -25,7 +26,9 @@ def always():
     with pytest.MonkeyPatch.context() as patch:
         for choice in CHOICES:
             patch.setattr(_algorithm, choice, one_group)
+        plan_for.cache_clear()
         yield
+    plan_for.cache_clear()
 
 
 # Fewer strips than lanes, about as many, several groups of them.

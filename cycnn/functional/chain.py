@@ -14,18 +14,21 @@ from ._memory import empty
 
 _UINT8 = np.dtype(np.uint8)
 
-#: The one pool that a chain can end with, as :func:`max_pool2d` takes it.
-POOL = {"kernel_size": 2, "stride": 2, "padding": 0, "dilation": 1, "ceil_mode": False}
 
 
-def conv2d_chain(x, weight, bias, options, relu, pooled, want_winners=True):
-    """max_pool2d(relu(conv2d(x, weight, bias, *options)), 2), each of the two if wanted.
+def pooled_geometry(shape):
+    """:func:`pool.window_geometry` of the one pool that a chain can end with."""
+    return pool.cached_geometry(shape, 2, 2, 0, 1, False)
+
+
+def conv2d_chain(x, weight, bias, plan, relu, pooled, want_winners=True):
+    """max_pool2d(relu(conv2d(x, weight, bias)), 2), each of the two if wanted.
 
     Parameters
     ----------
     x : array (N, C, H, W), channels-last memory
-    options : tuple
-        Stride, padding, dilation and groups.
+    weight, bias, plan
+        Checked, as :func:`conv.check` and :func:`conv.check_bias` return them.
     relu, pooled : bool
     want_winners : bool
         Whether the backward pass will be needed.
@@ -36,26 +39,24 @@ def conv2d_chain(x, weight, bias, options, relu, pooled, want_winners=True):
     winners : array (N, OH, OW, K), or None
         Which of its window's four pixels the maximum is; with `relu`, 4 where it is not above 0.
     """
-    x, weight, geometry = conv.check(x, weight, *options)
-    bias = conv.check_bias(bias, weight)
-    use_winograd = _algorithm.choose("auto", x.dtype, geometry.winograd)
+    use_winograd = _algorithm.choose("auto", plan.dtype, plan.winograd)
+    rows = x.transpose(0, 2, 3, 1)
     if not pooled:
-        y, winners = conv.forward(x, weight, bias, geometry, use_winograd, relu), None
-    elif use_winograd and x.shape[0]:
-        n, k, oh, ow = geometry.out_shape
-        out, _ = pool.window_geometry(geometry.out_shape, **POOL)
-        y = empty((n, *out, k), x.dtype)
+        y, winners = conv.forward(rows, weight, bias, plan, use_winograd, relu), None
+    elif use_winograd and plan.work:
+        n, oh, ow, k = plan.rows
+        out, _ = pooled_geometry(plan.out_shape)
+        y = empty((n, *out, k), plan.dtype)
         winners = empty(y.shape, _UINT8) if want_winners else None
-        winograd.forward(to_nhwc(x), weight, bias, y, winners, *geometry.options[2:4], oh, ow, relu,
-                         True, threads_for(geometry.work))
+        winograd.forward(rows, weight, bias, y, winners, *plan.options[2:4], oh, ow, relu, True,
+                         threads_for(plan.work))
     else:
-        y = conv.forward(x, weight, bias, geometry, use_winograd)
-        y, winners = pool.maximum(y, *pool.window_geometry(geometry.out_shape, **POOL),
-                                  want_winners, relu)
+        y = conv.forward(rows, weight, bias, plan, use_winograd)
+        y, winners = pool.maximum(y, *pooled_geometry(plan.out_shape), want_winners, relu)
     return y.transpose(0, 3, 1, 2), winners
 
 
-def conv2d_chain_backward(dy, winners, x, weight, bias, options, input_gradient, masked):
+def conv2d_chain_backward(dy, winners, x, weight, bias, plan, input_gradient, masked):
     """Gradients of :func:`conv2d_chain`: dx, dweight, dbias.
 
     Parameters
@@ -64,18 +65,19 @@ def conv2d_chain_backward(dy, winners, x, weight, bias, options, input_gradient,
         The gradient of y; without a pool that of the convolution's own result, behind the ReLU.
     winners : array or None
         As :func:`conv2d_chain` returned it.
+    x, weight, plan
+        As they were given to :func:`conv2d_chain`.
     bias, input_gradient : bool
         Whether these gradients are wanted.
     masked : bool
         Whether x is the result of a ReLU, whose backward pass shall be done too.
     """
-    x, weight, geometry = conv.check(x, weight, *options)
-    dy = _check.floats(dy, "dy", 4, x.dtype)
+    dy = _check.floats(dy, "dy", 4, plan.dtype)
     if winners is not None:
-        dy = pool.max_pool2d_winners_backward(dy, winners, geometry.out_shape, 2)
+        dy = pool.max_pool2d_winners_backward(dy, winners, plan.out_shape, 2)
     else:
-        _check.shape(dy, geometry.out_shape, "dy", "that of the layer's result")
+        _check.shape(dy, plan.out_shape, "dy", "that of the layer's result")
     dx, dweight, dbias = conv.backward(
-        to_nhwc(dy), x, weight, geometry, _algorithm.choose("auto", x.dtype, geometry.winograd),
-        bias, input_gradient, masked=masked)
+        to_nhwc(dy), x.transpose(0, 2, 3, 1), weight, plan,
+        _algorithm.choose("auto", plan.dtype, plan.winograd), bias, input_gradient, masked=masked)
     return dx.transpose(0, 3, 1, 2) if input_gradient else None, dweight, dbias

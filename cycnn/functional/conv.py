@@ -1,7 +1,7 @@
 """Convolution: `conv2d` and its gradients."""
 
+import math
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,13 +22,40 @@ _STRIPS_INPUT_GRADIENT = _check.by_dtype(strips.input_gradient)
 _STRIPS_WEIGHT_GRADIENT = _check.by_dtype(strips_weight.weight_gradient)
 
 
-class Geometry(NamedTuple):
-    """What the shapes of a convolution come to, checked."""
+class Plan:
+    """What the shapes, the type and the options of a convolution come to: decided once.
 
-    out_shape: tuple        # of y: (N, K, OH, OW)
-    options: tuple          # stride, zeros above and left, dilation (each a pair), then groups
-    work: int               # multiply-adds of one pass
-    winograd: bool          # whether Winograd's algorithm is faster; None: not possible
+    Attributes
+    ----------
+    x_rows, rows : tuple
+        The shapes of x and y as the kernels take them, (N, H, W, C) and (N, OH, OW, K).
+    out_shape : tuple
+        Of y: (N, K, OH, OW).
+    dtype : numpy.dtype
+    options : tuple
+        Stride, zeros above and left, dilation (each a pair), then groups.
+    work : int
+        Multiply-adds of one pass.
+    winograd : bool
+        Whether Winograd's algorithm is faster; None: not possible.
+    forward, input_gradient, weight_gradient
+        The direct kernels to call.
+    """
+
+    def __init__(self, x_shape, weight_shape, dtype, out_shape, options):
+        n, c, h, w = x_shape
+        _, k, oh, ow = out_shape
+        self.x_rows, self.rows, self.out_shape = (n, h, w, c), (n, oh, ow, k), out_shape
+        self.dtype, self.options = dtype, options
+        self.work = n * oh * ow * math.prod(weight_shape)
+        self.winograd = _algorithm.winograd_pays(out_shape, weight_shape, options)
+        shapes = out_shape, x_shape, weight_shape, options, dtype.itemsize
+        # Without images no kernel is called.
+        self.forward, self.input_gradient, self.weight_gradient = (
+            (in_strips if n and pays(*shapes) else direct)[dtype] for in_strips, direct, pays in (
+                (_STRIPS_FORWARD, _FORWARD, _algorithm.forward_in_strips),
+                (_STRIPS_INPUT_GRADIENT, _INPUT_GRADIENT, _algorithm.input_gradient_in_strips),
+                (_STRIPS_WEIGHT_GRADIENT, _WEIGHT_GRADIENT, _algorithm.weight_gradient_in_strips)))
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algorithm="auto"):
@@ -73,10 +100,10 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algo
     ValueError, TypeError
         If the shapes, types or options do not fit together.
     """
-    x, weight, geometry = check(x, weight, stride, padding, dilation, groups)
+    x, weight, plan = check(x, weight, stride, padding, dilation, groups)
     bias = check_bias(bias, weight)
-    y = forward(x, weight, bias, geometry,
-                _algorithm.choose(algorithm, x.dtype, geometry.winograd))
+    y = forward(to_nhwc(x), weight, bias, plan,
+                _algorithm.choose(algorithm, plan.dtype, plan.winograd))
     return from_nhwc(y, is_channels_last(x))
 
 
@@ -115,84 +142,69 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     ValueError, TypeError
         If the shapes, types or options do not fit together.
     """
-    x, weight, geometry = check(x, weight, stride, padding, dilation, groups)
+    x, weight, plan = check(x, weight, stride, padding, dilation, groups)
     dy = _check.floats(dy, "dy", 4, x.dtype)
-    _check.shape(dy, geometry.out_shape, "dy", "that of conv2d's result")
-    dx, dweight, dbias = backward(to_nhwc(dy), x, weight, geometry,
-                                  _algorithm.choose(algorithm, x.dtype, geometry.winograd),
+    _check.shape(dy, plan.out_shape, "dy", "that of conv2d's result")
+    dx, dweight, dbias = backward(to_nhwc(dy), to_nhwc(x), weight, plan,
+                                  _algorithm.choose(algorithm, plan.dtype, plan.winograd),
                                   bias, input_gradient, weight_gradient)
     if input_gradient:
         dx = from_nhwc(dx, is_channels_last(x))
     return dx, dweight, dbias
 
 
-def forward(x, weight, bias, geometry, use_winograd, relu=False):
-    """:func:`conv2d`, then ReLU if wanted, for checked arguments: y (N, OH, OW, K)."""
-    n, k, oh, ow = geometry.out_shape
-    y = empty((n, oh, ow, k), x.dtype)
-    if n:
-        threads = threads_for(geometry.work)
-        weight = np.ascontiguousarray(weight)
+def forward(x, weight, bias, plan, use_winograd, relu=False):
+    """:func:`conv2d`, then ReLU if wanted, for checked arguments: x (N, H, W, C), y likewise."""
+    y = empty(plan.rows, plan.dtype)
+    if plan.work:
+        threads = threads_for(plan.work)
         if use_winograd:
-            winograd.forward(to_nhwc(x), weight, bias, y, None, *geometry.options[2:4], oh, ow,
-                             relu, False, threads)
+            _, oh, ow, _ = plan.rows
+            winograd.forward(x, weight, bias, y, None, *plan.options[2:4], oh, ow, relu, False,
+                             threads)
         else:
-            in_strips = _algorithm.forward_in_strips(*_shapes(x, weight, geometry))
-            (_STRIPS_FORWARD if in_strips else _FORWARD)[x.dtype](
-                to_nhwc(x), weight, bias, y, *geometry.options, relu, threads)
+            plan.forward(x, weight, bias, y, *plan.options, relu, threads)
     return y
 
 
-def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight_gradient=True,
+def backward(dy, x, weight, plan, use_winograd, bias, input_gradient, weight_gradient=True,
              masked=False):
-    """:func:`conv2d_backward` for checked arguments: dy (N, OH, OW, K), dx (N, H, W, C).
+    """:func:`conv2d_backward` for checked arguments: dy (N, OH, OW, K), x and dx (N, H, W, C).
 
     With `masked`, dx is 0 where x is not above 0: the backward pass of a ReLU that made x.
     """
-    n, c, h, w = x.shape
-    threads = threads_for(geometry.work)
-    top, left = geometry.options[2:4]
-    shapes = _shapes(x, weight, geometry)
-    x = to_nhwc(x)
+    dtype = plan.dtype
+    threads = threads_for(plan.work)
+    top, left = plan.options[2:4]
     dx = dweight = dbias = None
     if weight_gradient:
-        new = empty if n else np.zeros          # without images, every sum is empty
-        dweight = new(weight.shape, x.dtype)
-        dbias = new((len(weight),), x.dtype) if bias else None
-        if not n:
+        new = empty if plan.work else np.zeros          # without images, every sum is empty
+        dweight = new(weight.shape, dtype)
+        dbias = new(weight.shape[:1], dtype) if bias else None
+        if not plan.work:
             pass
         elif use_winograd:
             winograd_weight.weight_gradient(x, dy, dweight, dbias, top, left, threads)
         else:
-            in_strips = _algorithm.weight_gradient_in_strips(*shapes)
-            (_STRIPS_WEIGHT_GRADIENT if in_strips else _WEIGHT_GRADIENT)[x.dtype](
-                x, dy, dweight, dbias, *geometry.options, threads)
+            plan.weight_gradient(x, dy, dweight, dbias, *plan.options, threads)
     if input_gradient:
-        dx = empty((n, h, w, c), x.dtype)
-        weight = np.ascontiguousarray(weight)
+        dx = empty(plan.x_rows, dtype)
         positive = x if masked else None
-        if not n:
+        if not plan.work:
             pass
         elif use_winograd:
             winograd.input_gradient(dy, weight, dx, positive, top, left, threads)
         else:
-            in_strips = _algorithm.input_gradient_in_strips(*shapes)
-            (_STRIPS_INPUT_GRADIENT if in_strips else _INPUT_GRADIENT)[x.dtype](
-                dy, weight, dx, positive, *geometry.options, threads)
+            plan.input_gradient(dy, weight, dx, positive, *plan.options, threads)
     return dx, dweight, dbias
 
 
-def _shapes(x, weight, geometry):
-    """What the choice between the direct kernels depends on."""
-    return geometry.out_shape, x.shape, weight.shape, geometry.options, x.itemsize
-
-
 def check(x, weight, stride, padding, dilation, groups):
-    """(x, weight, Geometry) of a convolution, checked."""
+    """(x, weight in C order, Plan) of a convolution, checked."""
     x = _check.floats(x, "x", 4)
-    weight = _check.floats(weight, "weight", 4, x.dtype)
-    return x, weight, _geometry(
-        x.shape, weight.shape, option(stride, "stride", 1), option(padding, "padding", 0),
+    weight = _check.dense(weight, "weight", 4, x.dtype)
+    return x, weight, plan_for(
+        x.shape, weight.shape, x.dtype, option(stride, "stride", 1), option(padding, "padding", 0),
         option(dilation, "dilation", 1),
         groups if type(groups) is int else _check.integer(groups, "groups", 1))
 
@@ -200,14 +212,14 @@ def check(x, weight, stride, padding, dilation, groups):
 def check_bias(bias, weight):
     if bias is None:
         return None
-    bias = np.ascontiguousarray(_check.floats(bias, "bias", 1, weight.dtype))
+    bias = _check.dense(bias, "bias", 1, weight.dtype)
     _check.shape(bias, weight.shape[:1], "bias", "one number an output channel")
     return bias
 
 
 @lru_cache(maxsize=512)
-def _geometry(x_shape, weight_shape, stride, padding, dilation, groups):
-    """Check shapes and options; the same ones come again at every step, so they are remembered."""
+def plan_for(x_shape, weight_shape, dtype, stride, padding, dilation, groups):
+    """The Plan, shapes and options checked; the same ones come again, so it is remembered."""
     n, c, h, w = x_shape
     k, c_group, kernel_h, kernel_w = weight_shape
     groups = _check.integer(groups, "groups", 1)
@@ -233,10 +245,8 @@ def _geometry(x_shape, weight_shape, stride, padding, dilation, groups):
     out_w = (w + left + right - reach_w) // stride_w + 1
     _check.size((n, k, out_h, out_w), "the output of conv2d")
     _check.size((c, (out_w - 1) * stride_w + reach_w, reach_h), "x with its padding")
-    out_shape = (n, k, out_h, out_w)
-    return Geometry(out_shape, (*stride, top, left, *dilation, groups),
-                    n * k * out_h * out_w * c_group * kernel_h * kernel_w,
-                    _algorithm.winograd_pays(out_shape, weight_shape, stride, dilation, groups))
+    return Plan(x_shape, weight_shape, dtype, (n, k, out_h, out_w),
+                (*stride, top, left, *dilation, groups))
 
 
 def _padding(padding, stride, dilation, weight_shape):

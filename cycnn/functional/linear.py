@@ -28,15 +28,11 @@ def linear(x, weight, bias=None):
     ValueError, TypeError
         If the shapes or types do not fit together.
     """
-    return linear_chain(x, weight, bias)
+    return linear_chain(*check_linear(x, weight, bias))
 
 
 def linear_chain(x, weight, bias, relu=False):
-    """:func:`linear`, then ReLU if wanted."""
-    x, weight = _matrices(x, weight)
-    if bias is not None:
-        bias = _check.dense(bias, "bias", 1, x.dtype)
-        _check.shape(bias, weight.shape[:1], "bias", "one number an output feature")
+    """:func:`linear` for checked arguments, then ReLU if wanted."""
     rows, inputs = x.shape
     outputs = len(weight)
     y = empty((rows, outputs), x.dtype)
@@ -75,6 +71,7 @@ def linear_backward(dy, x, weight, bias=False, input_gradient=True, weight_gradi
     ValueError, TypeError
         If the shapes or types do not fit together.
     """
+    x, weight, _ = check_linear(x, weight, None)
     return linear_chain_backward(dy, x, weight, bias and weight_gradient, input_gradient,
                                  weight_gradient)
 
@@ -83,9 +80,9 @@ def linear_chain_backward(dy, x, weight, bias, input_gradient, weight_gradient=T
                           masked=False):
     """:func:`linear_backward`, in which the gradients of weight and bias are wanted or not alone.
 
-    With `masked`, dx is 0 where x is not above 0: the backward pass of a ReLU that made x.
+    x and weight have been checked. With `masked`, dx is 0 where x is not above 0: the backward pass
+    of a ReLU that made x.
     """
-    x, weight = _matrices(x, weight)
     dy = _check.dense(dy, "dy", 2, x.dtype)
     rows, inputs = x.shape
     outputs = len(weight)
@@ -128,10 +125,14 @@ class WeightGradient:
                    threads_for(self.size * len(self.x)))
 
 
-def _matrices(x, weight):
+def check_linear(x, weight, bias):
+    """x, weight and bias in C order, checked."""
     x = _check.dense(x, "x", 2)
     weight = _check.dense(weight, "weight", 2, x.dtype)
     if weight.shape[1] != x.shape[1] or 0 in weight.shape:
         raise ValueError(f"weight must have shape (out_features, {x.shape[1]}), no dimension "
                          f"empty, for x of shape {x.shape}; got {weight.shape}")
-    return x, weight
+    if bias is not None:
+        bias = _check.dense(bias, "bias", 1, x.dtype)
+        _check.shape(bias, weight.shape[:1], "bias", "one number an output feature")
+    return x, weight, bias

@@ -361,12 +361,12 @@ def _window(kernel_size, stride, padding, dilation):
 
 def window_geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
     """((OH, OW), the options as the kernels take them), with every argument checked."""
-    return _cached_geometry(shape, *_options(kernel_size, stride, padding, dilation),
+    return cached_geometry(shape, *_options(kernel_size, stride, padding, dilation),
                             bool(ceil_mode))
 
 
 @functools.lru_cache(maxsize=512)
-def _cached_geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
+def cached_geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
     window = _window(kernel_size, stride, padding, dilation)
     out = []
     for axis in (0, 1):
