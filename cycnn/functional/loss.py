@@ -12,7 +12,6 @@ from .activation import dense, empty_like, like
 
 _SOFTMAX = _check.by_dtype(kernels.softmax)
 _SOFTMAX_BACKWARD = _check.by_dtype(kernels.softmax_backward)
-_CROSS_ENTROPY = _check.by_dtype(kernels.cross_entropy)
 _SQUARED_ERROR = _check.by_dtype(kernels.squared_error)
 _SQUARED_ERROR_BACKWARD = _check.by_dtype(kernels.squared_error_backward)
 
@@ -127,10 +126,10 @@ def cross_entropy_with_gradient(logits, labels):
     _check.shape(labels, (rows,), "labels", "one for each row of logits")
     _check.in_range(labels, classes, "labels", "the number of classes")
     gradient = empty(logits.shape, logits.dtype)
-    if not logits.size:
+    if not rows:
         return math.nan, gradient
-    loss = _CROSS_ENTROPY[logits.dtype](logits, labels, gradient, np.empty(rows),
-                                        cpu.threads_for(logits.size * _WORK))
+    loss = kernels.cross_entropy(logits, labels, gradient, rows, classes, logits.itemsize,
+                                 cpu.threads_for(rows * classes * _WORK))
     return loss, gradient
 
 

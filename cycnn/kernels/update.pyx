@@ -1,5 +1,6 @@
 """The optimizers' updates: one pass over memory each."""
 
+from cpython.buffer cimport (PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer)
 from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
 
@@ -21,16 +22,53 @@ cdef struct Update:
 
 
 cdef class Memory:
-    """Where a weight, a vector, and its velocity, another or None, lie: asked once for all."""
+    """Where a weight, a vector, and its velocity, another or None, lie: asked once for all.
+
+    `shape` is what the weight's gradient must have.
+    """
     cdef object arrays
+    cdef tuple shape
     cdef Update update
 
-    def __init__(self, weight, velocity):
-        self.arrays = weight, velocity
+    def __init__(self, weight, velocity, tuple shape):
+        self.arrays, self.shape = (weight, velocity), shape
         self.update.size = len(weight)
         self.update.is_double = weight.itemsize == sizeof(double)
         self.update.weight = address(weight)
         self.update.velocity = NULL if velocity is None else address(velocity)
+
+    cdef bint fits(self, grad) except -1:
+        cdef Py_buffer buffer
+        cdef Py_ssize_t i
+        cdef bint fit
+        try:
+            PyObject_GetBuffer(grad, &buffer, PyBUF_ND | PyBUF_FORMAT)
+        except (BufferError, TypeError, ValueError):
+            return False
+        fit = (buffer.format[0] == (c"d" if self.update.is_double else c"f")
+               and buffer.format[1] == 0 and <size_t>buffer.buf % <size_t>buffer.itemsize == 0
+               and buffer.ndim == len(self.shape))
+        for i in range(buffer.ndim if fit else 0):
+            fit = fit and buffer.shape[i] == <Py_ssize_t>self.shape[i]
+        PyBuffer_Release(&buffer)
+        return fit
+
+
+def fit(list weights, list grads):
+    """Whether each of `grads` is an array of the shape and type of its weight, without gaps."""
+    cdef Py_ssize_t i
+    for i in range(len(weights)):
+        if not (<Memory>weights[i]).fits(grads[i]):
+            return False
+    return True
+
+
+def size_of(list weights):
+    """How many numbers `weights` (Memory) have together."""
+    cdef Py_ssize_t size = 0, i
+    for i in range(len(weights)):
+        size += (<Memory>weights[i]).update.size
+    return size
 
 
 def sgd(list weights, list grads, double lr, double momentum, double weight_decay, bint nesterov,
