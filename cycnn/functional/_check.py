@@ -55,19 +55,6 @@ def floats(x, name, ndim=None, dtype=None):
     return x
 
 
-class Seen:
-    """What an array was like that passed the checks: another like it needs none of them."""
-
-    __slots__ = "dtype", "shape", "strides"
-
-    def __init__(self, x):
-        self.dtype, self.shape, self.strides = x.dtype, x.shape, x.strides
-
-    def like(self, x):
-        return (type(x) is np.ndarray and x.dtype is self.dtype and x.shape == self.shape
-                and x.strides == self.strides and x.flags.aligned)
-
-
 def dense(x, name, ndim, dtype=None):
     """:func:`floats` in C order."""
     x = floats(x, name, ndim, dtype)

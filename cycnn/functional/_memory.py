@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 _SMALLEST = 1 << 16         # bytes; below, malloc itself is fast
+_FEW = _SMALLEST // 8       # numbers that are always less
 _FORGET_AFTER = 512         # requests; a block not used for that long is given back
 _CACHE_LINE = 64
 
@@ -30,6 +31,7 @@ class _Blocks(threading.local):
 
 
 _blocks = _Blocks()
+_new = np.empty
 # Without a global lock another thread may drop its last view while this one counts.
 _reuse = getattr(sys, "_is_gil_enabled", lambda: True)()
 
@@ -47,9 +49,12 @@ def aligned(x):
 
 def empty(shape, dtype):
     """Like `np.empty`, in C order: the content is arbitrary."""
-    size = prod(shape) * dtype.itemsize
+    count = prod(shape)
+    if count < _FEW:            # most results of a batch of one: in one look
+        return _new(shape, dtype)
+    size = count * dtype.itemsize
     if size < _SMALLEST or not _reuse:
-        return np.empty(shape, dtype)
+        return _new(shape, dtype)
     blocks = _blocks
     blocks.requests += 1
     if blocks.requests % _FORGET_AFTER == 0:

@@ -336,11 +336,12 @@ def maximum(x, out, geometry, want_winners, relu=False):
     With `relu`, for windows of 2 x 2 without padding, the maxima pass a ReLU, and the winner of a
     window with nothing above 0 is 4: no pixel.
     """
-    shape = (x.shape[0], *out, x.shape[3])
+    n, _, _, channels = x.shape
+    shape = n, *out, channels
     tap = _UINT8 if geometry[0] * geometry[1] <= 255 else _INT32
     y = empty(shape, x.dtype)
     winners = empty(shape, tap) if want_winners else None
-    if y.size:
+    if n and channels:
         _MAX[x.dtype, tap](x, y, winners, geometry, relu, cpu.threads_for(x.size * 8))
     return y, winners
 

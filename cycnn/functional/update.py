@@ -68,7 +68,7 @@ class Weight:
 
     def set_velocity(self, velocity):
         self.velocity = velocity
-        self.memory = kernels.Memory(self.flat, velocity, self.shape)
+        self.memory = kernels.Memory(self.flat, velocity, self.data)
 
 
 def apply_sgd(weights, grads, lr, momentum, weight_decay, nesterov, first=False):

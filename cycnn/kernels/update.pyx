@@ -1,9 +1,9 @@
 """The optimizers' updates: one pass over memory each."""
 
-from cpython.buffer cimport (PyBUF_FORMAT, PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer)
 from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
 
+from .arrays cimport Seen
 from .buffers cimport address
 
 # Elements of one parallel task. A fixed length, so that where the vector loop of a task ends, and
@@ -24,41 +24,25 @@ cdef struct Update:
 cdef class Memory:
     """Where a weight, a vector, and its velocity, another or None, lie: asked once for all.
 
-    `shape` is what the weight's gradient must have.
+    Its gradients must be like `gradient`.
     """
     cdef object arrays
-    cdef tuple shape
+    cdef Seen gradient
     cdef Update update
 
-    def __init__(self, weight, velocity, tuple shape):
-        self.arrays, self.shape = (weight, velocity), shape
+    def __init__(self, weight, velocity, gradient):
+        self.arrays, self.gradient = (weight, velocity), Seen(gradient)
         self.update.size = len(weight)
         self.update.is_double = weight.itemsize == sizeof(double)
         self.update.weight = address(weight)
         self.update.velocity = NULL if velocity is None else address(velocity)
 
-    cdef bint fits(self, grad) except -1:
-        cdef Py_buffer buffer
-        cdef Py_ssize_t i
-        cdef bint fit
-        try:
-            PyObject_GetBuffer(grad, &buffer, PyBUF_ND | PyBUF_FORMAT)
-        except (BufferError, TypeError, ValueError):
-            return False
-        fit = (buffer.format[0] == (c"d" if self.update.is_double else c"f")
-               and buffer.format[1] == 0 and <size_t>buffer.buf % <size_t>buffer.itemsize == 0
-               and buffer.ndim == len(self.shape))
-        for i in range(buffer.ndim if fit else 0):
-            fit = fit and buffer.shape[i] == <Py_ssize_t>self.shape[i]
-        PyBuffer_Release(&buffer)
-        return fit
-
 
 def fit(list weights, list grads):
-    """Whether each of `grads` is an array of the shape and type of its weight, without gaps."""
+    """Whether each of `grads` is as its weight (Memory) needs it."""
     cdef Py_ssize_t i
     for i in range(len(weights)):
-        if not (<Memory>weights[i]).fits(grads[i]):
+        if not (<Memory>weights[i]).gradient.like(grads[i]):
             return False
     return True
 

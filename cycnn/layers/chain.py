@@ -12,6 +12,7 @@ from ..functional.chain import conv2d_chain, conv2d_chain_backward
 from ..functional.conv import check, check_bias
 from ..functional.linear import (WeightGradient, check_linear, linear_chain,
                                  linear_chain_backward)
+from ..kernels.arrays import Seen
 from .activation import ReLU
 from .conv import Conv2d
 from .linear import Linear
@@ -121,7 +122,7 @@ class ConvChain(_Chain):
         rows, kernel, plan = check(rows, weight, *options)
         start = check_bias(bias, kernel)
         as_they_are = rows is x and kernel is weight and start is bias
-        self.last = (_check.Seen(x), weight, bias, options, plan) if as_they_are else None
+        self.last = (Seen(x), weight, bias, options, plan) if as_they_are else None
         return rows, kernel, start, plan
 
     def layers(self):
@@ -181,7 +182,7 @@ class LinearChain(_Chain):
         rows = _check.floats(x, "x", 2, weight.dtype)
         rows, matrix, start = check_linear(rows, weight, bias)
         as_they_are = rows is x and matrix is weight and start is bias
-        self.last = (_check.Seen(x), weight, bias) if as_they_are else None
+        self.last = (Seen(x), weight, bias) if as_they_are else None
         return rows, matrix, start
 
     def backward(self, dy, input_gradient=True, accumulate=False):
