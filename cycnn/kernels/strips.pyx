@@ -15,7 +15,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .axis cimport Axis, Phase, backward_axes, forward_axes
-from .buffers cimport allocate, whole_lines
+from .buffers cimport address, address_of_4d, allocate, whole_lines
 from .relu cimport mask_with
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_FIT, STRIPS_ROWS, Strips, Window, advance,
                       cut, lay_out, open_window, strips_sum)
@@ -54,48 +54,68 @@ cdef struct Sweep:
     bint relu
 
 
-def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const real[::1] bias,
-            real[:, :, :, ::1] y, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
+def forward(x, weight, bias, y, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
             Py_ssize_t left, Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups,
             bint relu, int threads):
     """y = bias + x * weight, then ReLU if wanted, with the arguments of conv.forward; groups is 1."""
     cdef Sweep s
-    cdef const real *start = NULL
-    cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef void *axes = forward_axes(&s.strips.rows, &s.strips.columns, x.shape, y.shape, height, width,
-                                   stride_h, stride_w, top, left, dilation_h, dilation_w)
-    if bias is not None:
-        start = &bias[0]
-    s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
+    cdef Py_ssize_t src[4]
+    cdef Py_ssize_t dst[4]
+    cdef Py_ssize_t kernel[4]
+    cdef const char *px = address_of_4d(x, src)
+    cdef const char *pw = address_of_4d(weight, kernel)
+    cdef const char *pb = NULL if bias is None else address(bias)
+    cdef char *py = address_of_4d(y, dst)
+    cdef bint is_double = x.itemsize == sizeof(double)
+    cdef void *axes = forward_axes(&s.strips.rows, &s.strips.columns, src, dst, kernel[2],
+                                   kernel[3], stride_h, stride_w, top, left, dilation_h,
+                                   dilation_w)
+    s.weight_dst, s.weight_src = kernel[1] * kernel[2] * kernel[3], kernel[2] * kernel[3]
     s.relu = relu
     try:
-        with nogil:
-            sweep(&s, &x[0, 0, 0, 0], &y[0, 0, 0, 0], &weight[0, 0, 0, 0], start,
-                  <const real *>NULL, x.shape[0], x.shape[3], y.shape[3], height, width, threads)
+        sweep_of_type(is_double, &s, px, py, pw, pb, NULL, src, dst, kernel, threads)
     finally:
         free(axes)
 
 
-def input_gradient(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
-                   real[:, :, :, ::1] dx, const real[:, :, :, ::1] positive, Py_ssize_t stride_h,
-                   Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h,
-                   Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
+def input_gradient(dy, weight, dx, positive, Py_ssize_t stride_h, Py_ssize_t stride_w,
+                   Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h, Py_ssize_t dilation_w,
+                   Py_ssize_t groups, int threads):
     """dx from dy and weight, with the arguments of conv.input_gradient; groups is 1."""
     cdef Sweep s
-    cdef const real *mask = NULL
-    cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef void *axes = backward_axes(&s.strips.rows, &s.strips.columns, dy.shape, dx.shape, height, width,
-                                    stride_h, stride_w, top, left, dilation_h, dilation_w)
-    if positive is not None:
-        mask = &positive[0, 0, 0, 0]
-    s.weight_dst, s.weight_src = height * width, weight.shape[1] * height * width
+    cdef Py_ssize_t src[4]
+    cdef Py_ssize_t dst[4]
+    cdef Py_ssize_t kernel[4]
+    cdef const char *pdy = address_of_4d(dy, src)
+    cdef const char *pw = address_of_4d(weight, kernel)
+    cdef char *pdx = address_of_4d(dx, dst)
+    cdef const char *mask = NULL if positive is None else address(positive)
+    cdef bint is_double = dy.itemsize == sizeof(double)
+    cdef void *axes = backward_axes(&s.strips.rows, &s.strips.columns, src, dst, kernel[2],
+                                    kernel[3], stride_h, stride_w, top, left, dilation_h,
+                                    dilation_w)
+    s.weight_dst, s.weight_src = kernel[2] * kernel[3], kernel[1] * kernel[2] * kernel[3]
     s.relu = False
     try:
-        with nogil:
-            sweep(&s, &dy[0, 0, 0, 0], &dx[0, 0, 0, 0], &weight[0, 0, 0, 0], <const real *>NULL,
-                  mask, dy.shape[0], dy.shape[3], dx.shape[3], height, width, threads)
+        sweep_of_type(is_double, &s, pdy, pdx, pw, NULL, mask, src, dst, kernel, threads)
     finally:
         free(axes)
+
+
+cdef int sweep_of_type(bint is_double, Sweep *s, const char *src, char *dst, const char *weight,
+                       const char *bias, const char *positive, const Py_ssize_t *src_shape,
+                       const Py_ssize_t *dst_shape, const Py_ssize_t *kernel,
+                       int threads) except -1:
+    with nogil:
+        if is_double:
+            sweep(s, <const double *>src, <double *>dst, <const double *>weight,
+                  <const double *>bias, <const double *>positive, src_shape[0], src_shape[3],
+                  dst_shape[3], kernel[2], kernel[3], threads)
+        else:
+            sweep(s, <const float *>src, <float *>dst, <const float *>weight, <const float *>bias,
+                  <const float *>positive, src_shape[0], src_shape[3], dst_shape[3], kernel[2],
+                  kernel[3], threads)
+    return 0
 
 
 cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const real *bias,
@@ -138,11 +158,18 @@ cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const r
 
     memset(zeros, 0, zeros_size)
     make_plans(s, weight, packed, <Py_ssize_t *>(buffers + thread_size * threads))
-    for i in prange(strips.n_groups, num_threads=threads, schedule="dynamic"):
-        sweep_group(s, i, src, dst, packed, bias, positive, zeros,
-                    <real *>(buffers + threadid() * thread_size),
-                    <real *>(buffers + threadid() * thread_size + window_size),
-                    <real *>(buffers + threadid() * thread_size + window_size + out_size))
+    # One thread does without OpenMP: a region of one thread costs as much as a small image.
+    if threads == 1:
+        for i in range(strips.n_groups):
+            sweep_group(s, i, src, dst, packed, bias, positive, zeros, <real *>buffers,
+                        <real *>(buffers + window_size),
+                        <real *>(buffers + window_size + out_size))
+    else:
+        for i in prange(strips.n_groups, num_threads=threads, schedule="dynamic"):
+            sweep_group(s, i, src, dst, packed, bias, positive, zeros,
+                        <real *>(buffers + threadid() * thread_size),
+                        <real *>(buffers + threadid() * thread_size + window_size),
+                        <real *>(buffers + threadid() * thread_size + window_size + out_size))
     free(block)
     return 0
 
