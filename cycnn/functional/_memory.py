@@ -8,12 +8,12 @@ whose array (with all of its views) is gone serves the next array of that size.
 
 import sys
 import threading
+from functools import partial
 from math import prod
 
 import numpy as np
 
 _SMALLEST = 1 << 16         # bytes; below, malloc itself is fast
-_FEW = _SMALLEST // 8       # numbers that are always less
 _FORGET_AFTER = 512         # requests; a block not used for that long is given back
 _CACHE_LINE = 64
 
@@ -31,7 +31,6 @@ class _Blocks(threading.local):
 
 
 _blocks = _Blocks()
-_new = np.empty
 # Without a global lock another thread may drop its last view while this one counts.
 _reuse = getattr(sys, "_is_gil_enabled", lambda: True)()
 
@@ -49,12 +48,9 @@ def aligned(x):
 
 def empty(shape, dtype):
     """Like `np.empty`, in C order: the content is arbitrary."""
-    count = prod(shape)
-    if count < _FEW:            # most results of a batch of one: in one look
-        return _new(shape, dtype)
-    size = count * dtype.itemsize
+    size = prod(shape) * dtype.itemsize
     if size < _SMALLEST or not _reuse:
-        return _new(shape, dtype)
+        return np.empty(shape, dtype)
     blocks = _blocks
     blocks.requests += 1
     if blocks.requests % _FORGET_AFTER == 0:
@@ -70,6 +66,16 @@ def empty(shape, dtype):
         entries.append(entry)
     entry[2] = blocks.requests
     return np.ndarray(shape, dtype, block, entry[1])
+
+
+def maker(shape, dtype, new=None):
+    """A function without arguments that returns `empty(shape, dtype)`; what it takes is decided now.
+
+    With `new`, `new(shape, dtype)`.
+    """
+    if new is None:
+        new = empty if prod(shape) * dtype.itemsize >= _SMALLEST else np.empty
+    return partial(new, shape, dtype)
 
 
 def _forget(blocks):

@@ -4,21 +4,18 @@ The numbers are those of :func:`conv2d`, :func:`relu` and :func:`max_pool2d` one
 is saved is passes over memory. Layers use this; images are channels last.
 """
 
-import numpy as np
-
 from ..kernels import winograd
 from ..kernels.cpu import threads_for
 from . import _algorithm, _check, conv, pool
 from ._format import to_nhwc
-from ._memory import empty
-
-_UINT8 = np.dtype(np.uint8)
 
 
-
-def pooled_geometry(shape):
-    """:func:`pool.window_geometry` of the one pool that a chain can end with."""
-    return pool.cached_geometry(shape, 2, 2, 0, 1, False)
+def pool_plan(plan):
+    """The plan of the one pool that a chain can end with, kept with that of its convolution."""
+    if plan.pool is None:
+        plan.pool = pool.max_plan(plan.rows, plan.dtype,
+                                  *pool.window_geometry(plan.out_shape, 2, 2, 0, 1, False))
+    return plan.pool
 
 
 def conv2d_chain(x, weight, bias, plan, relu, pooled, want_winners=True):
@@ -44,15 +41,15 @@ def conv2d_chain(x, weight, bias, plan, relu, pooled, want_winners=True):
     if not pooled:
         y, winners = conv.forward(rows, weight, bias, plan, use_winograd, relu), None
     elif use_winograd and plan.work:
-        n, oh, ow, k = plan.rows
-        out, _ = pooled_geometry(plan.out_shape)
-        y = empty((n, *out, k), plan.dtype)
-        winners = empty(y.shape, _UINT8) if want_winners else None
+        _, oh, ow, _ = plan.rows
+        behind = pool_plan(plan)
+        y = behind.new_y()
+        winners = behind.new_winners() if want_winners else None
         winograd.forward(rows, weight, bias, y, winners, *plan.options[2:4], oh, ow, relu, True,
                          threads_for(plan.work))
     else:
         y = conv.forward(rows, weight, bias, plan, use_winograd)
-        y, winners = pool.maximum(y, *pooled_geometry(plan.out_shape), want_winners, relu)
+        y, winners = pool.maximum(y, pool_plan(plan), want_winners, relu)
     return y.transpose(0, 3, 1, 2), winners
 
 

@@ -12,7 +12,7 @@ from ..kernels.cpu import threads_for
 from . import _algorithm, _check
 from ._check import option
 from ._format import from_nhwc, is_channels_last, to_nhwc
-from ._memory import empty
+from ._memory import maker
 
 _FORWARD = _check.by_dtype(kernel.forward)
 _INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
@@ -27,8 +27,8 @@ class Plan:
 
     Attributes
     ----------
-    x_rows, rows : tuple
-        The shapes of x and y as the kernels take them, (N, H, W, C) and (N, OH, OW, K).
+    rows : tuple
+        The shape of y as the kernels make it, (N, OH, OW, K).
     out_shape : tuple
         Of y: (N, K, OH, OW).
     dtype : numpy.dtype
@@ -40,12 +40,18 @@ class Plan:
         Whether Winograd's algorithm is faster; None: not possible.
     forward, input_gradient, weight_gradient
         The direct kernels to call.
+    new_y, new_dx, new_dweight, new_dbias
+        What makes the arrays to be filled.
+    pool : pool.MaxPlan or None
+        That of the pool behind it, in a chain; made when it is first needed.
     """
+
+    pool = None
 
     def __init__(self, x_shape, weight_shape, dtype, out_shape, options):
         n, c, h, w = x_shape
         _, k, oh, ow = out_shape
-        self.x_rows, self.rows, self.out_shape = (n, h, w, c), (n, oh, ow, k), out_shape
+        self.rows, self.out_shape = (n, oh, ow, k), out_shape
         self.dtype, self.options = dtype, options
         self.work = n * oh * ow * math.prod(weight_shape)
         self.winograd = _algorithm.winograd_pays(out_shape, weight_shape, options)
@@ -56,6 +62,9 @@ class Plan:
                 (_STRIPS_FORWARD, _FORWARD, _algorithm.forward_in_strips),
                 (_STRIPS_INPUT_GRADIENT, _INPUT_GRADIENT, _algorithm.input_gradient_in_strips),
                 (_STRIPS_WEIGHT_GRADIENT, _WEIGHT_GRADIENT, _algorithm.weight_gradient_in_strips)))
+        self.new_y, self.new_dx = maker(self.rows, dtype), maker((n, h, w, c), dtype)
+        new = None if n else np.zeros           # without images, every sum is empty
+        self.new_dweight, self.new_dbias = maker(weight_shape, dtype, new), maker((k,), dtype, new)
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algorithm="auto"):
@@ -155,7 +164,7 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
 
 def forward(x, weight, bias, plan, use_winograd, relu=False):
     """:func:`conv2d`, then ReLU if wanted, for checked arguments: x (N, H, W, C), y likewise."""
-    y = empty(plan.rows, plan.dtype)
+    y = plan.new_y()
     if plan.work:
         threads = threads_for(plan.work)
         if use_winograd:
@@ -173,14 +182,12 @@ def backward(dy, x, weight, plan, use_winograd, bias, input_gradient, weight_gra
 
     With `masked`, dx is 0 where x is not above 0: the backward pass of a ReLU that made x.
     """
-    dtype = plan.dtype
     threads = threads_for(plan.work)
     top, left = plan.options[2:4]
     dx = dweight = dbias = None
     if weight_gradient:
-        new = empty if plan.work else np.zeros          # without images, every sum is empty
-        dweight = new(weight.shape, dtype)
-        dbias = new(weight.shape[:1], dtype) if bias else None
+        dweight = plan.new_dweight()
+        dbias = plan.new_dbias() if bias else None
         if not plan.work:
             pass
         elif use_winograd:
@@ -188,7 +195,7 @@ def backward(dy, x, weight, plan, use_winograd, bias, input_gradient, weight_gra
         else:
             plan.weight_gradient(x, dy, dweight, dbias, *plan.options, threads)
     if input_gradient:
-        dx = empty(plan.x_rows, dtype)
+        dx = plan.new_dx()
         positive = x if masked else None
         if not plan.work:
             pass

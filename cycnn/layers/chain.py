@@ -9,9 +9,10 @@ from ..functional import _check
 from ..functional.activation import relu_backward
 from ..functional._format import channels_last
 from ..functional.chain import conv2d_chain, conv2d_chain_backward
-from ..functional.conv import check, check_bias
-from ..functional.linear import (WeightGradient, check_linear, linear_chain,
-                                 linear_chain_backward)
+from ..functional.conv import check as check_conv
+from ..functional.conv import check_bias
+from ..functional.linear import WeightGradient, linear_chain, linear_chain_backward
+from ..functional.linear import check as check_linear
 from ..kernels.arrays import Seen
 from .activation import ReLU
 from .conv import Conv2d
@@ -119,7 +120,7 @@ class ConvChain(_Chain):
         rows = _check.floats(x, "x", 4, weight.dtype)
         if not rows.transpose(0, 2, 3, 1).flags.c_contiguous:
             rows = channels_last(rows)
-        rows, kernel, plan = check(rows, weight, *options)
+        rows, kernel, plan = check_conv(rows, weight, *options)
         start = check_bias(bias, kernel)
         as_they_are = rows is x and kernel is weight and start is bias
         self.last = (Seen(x), weight, bias, options, plan) if as_they_are else None
@@ -164,35 +165,36 @@ class LinearChain(_Chain):
         self.ends_with_relu = relu is not None
 
     def forward(self, x):
-        x, weight, bias = self.checked(x)
+        x, weight, bias, plan = self.checked(x)
         self.linear.remember(x)
-        y = linear_chain(x, weight, bias, self.ends_with_relu)
+        y = linear_chain(x, weight, bias, plan, self.ends_with_relu)
         if self.relu:
             self.relu.remember(y)
         return y
 
     def checked(self, x):
-        """x, weight and bias as the kernels take them."""
+        """x, weight, bias and the plan for them."""
         layer = self.linear
         weight, bias = layer.weight.data, layer.bias.data if layer.bias else None
         if self.last is not None:
-            seen, last_weight, last_bias = self.last
+            seen, last_weight, last_bias, plan = self.last
             if weight is last_weight and bias is last_bias and seen.like(x):
-                return x, weight, bias
+                return x, weight, bias, plan
         rows = _check.floats(x, "x", 2, weight.dtype)
-        rows, matrix, start = check_linear(rows, weight, bias)
+        rows, matrix, start, plan = check_linear(rows, weight, bias)
         as_they_are = rows is x and matrix is weight and start is bias
-        self.last = (Seen(x), weight, bias) if as_they_are else None
-        return rows, matrix, start
+        self.last = (Seen(x), weight, bias, plan) if as_they_are else None
+        return rows, matrix, start, plan
 
     def backward(self, dy, input_gradient=True, accumulate=False):
         layer = self.linear
-        x, weight, bias = self.checked(layer.recall())
+        x, weight, bias, plan = self.checked(layer.recall())
         pending = self.gradient_is_ours and self.input_is_ours and weight.size >= _LARGE
         if self.ends_with_relu and not self.gradient_is_masked:
             dy = relu_backward(dy, self.relu.recall())
         dx, dweight, dbias = linear_chain_backward(
-            dy, x, weight, bias is not None, input_gradient, not pending, self.input_is_relu)
+            dy, x, weight, plan, bias is not None, input_gradient, not pending,
+            self.input_is_relu)
         if pending:
             layer.weight.set_pending(WeightGradient(dy, x), accumulate)
         else:
