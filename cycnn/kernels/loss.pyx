@@ -54,13 +54,19 @@ def cross_entropy(logits, labels, gradient, Py_ssize_t rows, Py_ssize_t classes,
                   int threads):
     """The mean over the rows of log(sum(exp(logits[i]))) - logits[i, labels[i]], and its gradient.
 
-    logits and gradient are (rows, classes), floats of `size` bytes; labels are int64.
+    logits and gradient are (rows, classes), floats of `size` bytes; labels are int64. None if a
+    label is no class.
     """
     cdef const char *x = address(logits)
     cdef const long long *label = <const long long *>address(labels)
     cdef char *g = address(gradient)
-    cdef double *losses = <double *>malloc(rows * sizeof(double))
+    cdef double *losses
     cdef double result
+    cdef Py_ssize_t i
+    for i in range(rows):
+        if not 0 <= label[i] < classes:
+            return None
+    losses = <double *>malloc(rows * sizeof(double))
     if not losses:
         raise MemoryError("no memory for the losses of a batch")
     with nogil:
