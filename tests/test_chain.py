@@ -1,6 +1,7 @@
 """Sequential computes convolution, ReLU and pool in one go: with the numbers of each layer alone."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -208,3 +209,78 @@ def test_dead_windows_get_no_gradient():
     dx = model.backward(np.array([[[[10, 20], [30, 40]]]], np.float32))
     np.testing.assert_array_equal(
         dx, [[[[0, 0, 0, 0], [0, 0, 0, 0], [30, 0, 0, 0], [0, 0, 40, 0]]]])
+
+
+def small_network():
+    return [conv(3, 8, 3), cn.ReLU(), cn.MaxPool2d(2), cn.Flatten(), linear(128, 7), cn.ReLU(),
+            linear(7, 5)]
+
+
+def replace_weights(layers):
+    for layer in (layers[0], layers[4]):
+        layer.weight.data = layer.weight.data * 2
+        layer.bias.data = layer.bias.data + 1
+
+
+def replace_by_another_order(layers):
+    for layer in (layers[0], layers[4]):
+        layer.weight.data = np.asfortranarray(layer.weight.data)
+
+
+# What a network may meet, or be changed in, from one step to the next.
+CHANGES = {
+    "a smaller batch": lambda layers, x: x[:1],
+    "planes": lambda layers, x: np.asarray(x, order="C"),
+    "channels last": lambda layers, x: x.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2),
+    "backwards": lambda layers, x: x[::-1, :, ::-1],
+    "whole numbers": lambda layers, x: (10 * x).astype(int),
+    "the other byte order": lambda layers, x: x.astype(">f4"),
+    "not aligned": lambda layers, x: np.frombuffer(
+        b"." + x.tobytes(), np.float32, x.size, offset=1).reshape(x.shape),
+    "a list": lambda layers, x: (10 * x).astype(int).tolist(),
+    "other weights": lambda layers, x: replace_weights(layers) or x,
+    "weights in another order": lambda layers, x: replace_by_another_order(layers) or x,
+    "other options": lambda layers, x: setattr(layers[0], "padding", "same") or x[..., :8, :8],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_call_unlike_the_last_one(change, rng):
+    model = cn.Sequential(*small_network())
+    layers = copy.deepcopy(model.layers)
+    x = normal(rng, np.float32, 3, 3, 10, 10)
+    assert_same_step(model, layers, x, False, rng)
+    for other in (model.layers, layers):
+        changed = CHANGES[change](other, x)
+    for _ in range(2):
+        assert_same_step(model, layers, changed, False, rng)
+
+
+@pytest.mark.parametrize("wrong, error, text", [
+    (lambda x: x.astype(float), TypeError, "x must be float32"),
+    (lambda x: x[:, :2], ValueError, "has 2"),
+    (lambda x: x[0], ValueError, "4 dimensions"),
+    (lambda x: x[..., :9], ValueError, "weight must have shape")], ids=range(4))
+def test_a_wrong_call_after_a_right_one(wrong, error, text, rng):
+    model = cn.Sequential(*small_network())
+    x = normal(rng, np.float32, 3, 3, 10, 10)
+    y = model.forward(x)
+    with pytest.raises(error, match=text):
+        model.forward(wrong(x))
+    np.testing.assert_array_equal(model.forward(x), y)
+    for dy in (y[:, :4], y[:2], y.astype(float)):
+        with pytest.raises((ValueError, TypeError), match="dy"):
+            model.backward(dy)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))],
+                         ids=["deepcopy", "pickle"])
+def test_a_copy_of_a_network_in_use_has_weights_of_its_own(duplicate, rng):
+    model = cn.Sequential(*small_network())
+    x = normal(rng, np.float32, 3, 3, 10, 10)
+    y = model.forward(x)
+    other = duplicate(model)
+    for parameter in other.parameters():
+        parameter.data[...] = 0
+    assert not other.forward(x).any()
+    np.testing.assert_array_equal(model.forward(x), y)

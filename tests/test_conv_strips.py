@@ -1,7 +1,5 @@
 """The kernels for few channels: every convolution of one group goes through them here."""
 
-import functools
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +8,7 @@ from hypothesis import strategies as st
 import reference
 from calls import assert_identical
 from cycnn.functional import _algorithm, conv2d, conv2d_backward
+from cycnn.functional.conv import plan_for
 from cycnn.kernels import strips
 from helpers import assert_close, normal, whole
 from strategies import convolutions
@@ -18,7 +17,7 @@ CHOICES = {name: getattr(_algorithm, name) for name in (
     "forward_in_strips", "input_gradient_in_strips", "weight_gradient_in_strips")}
 
 
-def one_group(out_shape, x_shape, weight_shape, options, *_):
+def one_group(out_shape, x_shape, weight_shape, options, *_, **__):
     return options[-1] == 1
 
 
@@ -27,7 +26,9 @@ def always():
     with pytest.MonkeyPatch.context() as patch:
         for choice in CHOICES:
             patch.setattr(_algorithm, choice, one_group)
+        plan_for.cache_clear()
         yield
+    plan_for.cache_clear()
 
 
 # Fewer strips than lanes, about as many, several groups of them.
@@ -108,9 +109,7 @@ def test_bad_numbers_stay_in_their_lanes(bad, stride, always, dtype, rng):
 def test_the_choice():
     """Few channels and many rows of images take the strips; groups and full vectors do not."""
     lanes, stride_1 = strips.LANES[4], (1, 1, 0, 0, 1, 1, 1)
-    for name, choose in CHOICES.items():
-        if name == "forward_in_strips":
-            choose = functools.partial(choose, pooled=False)
+    for choose in CHOICES.values():
         few = (64, 1, 26, 26), (64, 1, 28, 28), (1, 1, 3, 3)
         assert choose(*few, stride_1, 4)
         assert not choose(*few, (*stride_1[:-1], 2), 4)

@@ -13,6 +13,7 @@ BUILT = [level for level in cpu.LEVEL_BITS if (FOLDER / level).is_dir()]
 USABLE = [level for level in cpu.supported_levels(cpu.feature_words()) if level in BUILT]
 
 KERNEL_TESTS = ["test_conv.py", "test_conv_strips.py", "test_winograd.py", "test_chain.py",
+                "test_chain_pool.py",
                 "test_pool.py", "test_linear.py", "test_activation.py", "test_loss.py",
                 "test_update.py"]
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import cycnn as cn
 import reference
 from cycnn import functional as F
 from helpers import assert_close, normal
@@ -86,3 +87,19 @@ def test_a_large_batch_is_summed_accurately(dtype):
     np.testing.assert_allclose(F.cross_entropy(logits, np.zeros(200_000, int)), one,
                                rtol=tolerance)
     np.testing.assert_allclose(F.mse_loss(logits, np.zeros_like(logits)), 0.05, rtol=tolerance)
+
+
+def test_a_call_unlike_the_last_one(rng):
+    """Of the layer that knows its last call: other sizes, types and orders, and what is wrong."""
+    loss = cn.CrossEntropyLoss()
+    logits, labels = normal(rng, np.float32, 6, 5), rng.integers(0, 5, 6)
+    for call in ((logits, labels), (logits, labels), (logits[:4], labels[:4]),
+                 (logits.astype(float), labels), (np.asfortranarray(logits), labels),
+                 (logits, labels.astype(np.int32)), (logits, labels[::-1]), (logits, labels)):
+        value, gradient = F.cross_entropy_with_gradient(*call)
+        assert loss.forward(*call) == value
+        np.testing.assert_array_equal(loss.backward(), gradient)
+    for wrong, error in (((logits, labels + 5), ValueError), ((logits, labels[:5]), ValueError),
+                         ((logits, labels.astype(float)), TypeError)):
+        with pytest.raises(error, match="labels"):
+            loss.forward(*wrong)

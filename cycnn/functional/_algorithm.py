@@ -10,7 +10,6 @@ must not depend on it, and the kernels round differently.
 """
 
 import math
-from functools import lru_cache
 
 from ..kernels.strips import LANES
 from ..kernels.winograd import TILE
@@ -75,11 +74,14 @@ def choose(algorithm, dtype, winograd):
     return winograd if _default == "auto" else _default == "winograd"
 
 
-def winograd_pays(out_shape, weight_shape, stride, dilation, groups):
-    """Whether Winograd's algorithm is the faster one; None where it is not possible."""
+def winograd_pays(out_shape, weight_shape, options):
+    """Whether Winograd's algorithm is the faster one; None where it is not possible.
+
+    `options` as in conv.Plan.
+    """
     _, k, out_h, out_w = out_shape
     c, size = weight_shape[1:3]
-    if stride != (1, 1) or dilation != (1, 1) or groups > 1:
+    if options[:2] != (1, 1) or options[4:] != (1, 1, 1):
         return None
     if weight_shape[2:] not in ((3, 3), (5, 5)):
         return None
@@ -105,11 +107,10 @@ _LEAST_SUMS = 8             # that a tile must have at once to hide the latency 
 _SUM_BYTES = 1 << 21        # sums of this size halve the speed: they leave the caches near the core
 
 
-@lru_cache(maxsize=512)
-def forward_in_strips(out_shape, x_shape, weight_shape, options, itemsize, pooled):
+def forward_in_strips(out_shape, x_shape, weight_shape, options, itemsize, pooled=False):
     """Whether conv2d is faster in strips; `pooled` if a 2 x 2 max-pool follows.
 
-    `options` as in conv.Geometry. Both kernels give the same bits.
+    `options` as in conv.Plan. Both kernels give the same bits.
     """
     n, k, out_h, _ = out_shape
     lanes = LANES[itemsize]
@@ -118,7 +119,6 @@ def forward_in_strips(out_shape, x_shape, weight_shape, options, itemsize, poole
             and _filled(k, lanes) < cost * _filled(n * out_h, lanes))
 
 
-@lru_cache(maxsize=512)
 def input_gradient_in_strips(out_shape, x_shape, weight_shape, options, itemsize):
     """Whether the gradient of x is faster in strips."""
     n, c, height, _ = x_shape
@@ -129,7 +129,6 @@ def input_gradient_in_strips(out_shape, x_shape, weight_shape, options, itemsize
             and _filled(c, lanes) < _COST * _filled(n * rows, lanes))
 
 
-@lru_cache(maxsize=512)
 def weight_gradient_in_strips(out_shape, x_shape, weight_shape, options, itemsize):
     """Whether the gradient of the weight is faster in strips."""
     n, k, out_h, out_w = out_shape

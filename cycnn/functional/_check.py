@@ -189,13 +189,10 @@ def image_size(value, name):
 
 def in_range(numbers, end, name, meaning):
     """Raise unless all `numbers` (contiguous int64) are at least 0 and below `end`."""
-    if numbers.size:
-        if numbers.ndim != 1:
-            numbers = numbers.reshape(-1)
-        position = layout.first_outside(numbers, end)
-        if position >= 0:
-            raise ValueError(f"{name} must be at least 0 and below {end} ({meaning}), "
-                             f"got {numbers[position]}")
+    position = layout.first_outside(numbers, numbers.size, end)
+    if position >= 0:
+        raise ValueError(f"{name} must be at least 0 and below {end} ({meaning}), "
+                         f"got {numbers.reshape(-1)[position]}")
 
 
 def by_dtype(kernel):

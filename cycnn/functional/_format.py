@@ -34,15 +34,18 @@ def to_nhwc(x):
     return np.ascontiguousarray(view)
 
 
-def to_nchw(x):
-    """(N, C, H, W) in any strides -> the same in C order; a view where the memory allows."""
-    if x.flags.c_contiguous:
-        return x
-    view = x.transpose(0, 2, 3, 1)
-    if view.flags.c_contiguous and x.dtype in _check.FLOATS:
-        n, c, h, w = x.shape
-        return _transpose(view, n, h * w, c, x.shape)
-    return np.ascontiguousarray(x)
+def to_nchw(x, shape=None):
+    """(N, C, H, W) in any strides -> the same in C order; a view where the memory allows.
+
+    Of another `shape`, if that is given.
+    """
+    if not x.flags.c_contiguous:
+        view = x.transpose(0, 2, 3, 1)
+        if view.flags.c_contiguous and x.dtype in _check.FLOATS:
+            n, c, h, w = x.shape
+            return _transpose(view, n, h * w, c, shape or x.shape)
+        x = np.ascontiguousarray(x)
+    return x.reshape(shape) if shape else x
 
 
 def from_nhwc(y, channels_last):

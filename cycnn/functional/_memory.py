@@ -8,6 +8,7 @@ whose array (with all of its views) is gone serves the next array of that size.
 
 import sys
 import threading
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -65,6 +66,16 @@ def empty(shape, dtype):
         entries.append(entry)
     entry[2] = blocks.requests
     return np.ndarray(shape, dtype, block, entry[1])
+
+
+def maker(shape, dtype, new=None):
+    """A function without arguments that returns `empty(shape, dtype)`; what it takes is decided now.
+
+    With `new`, `new(shape, dtype)`.
+    """
+    if new is None:
+        new = empty if prod(shape) * dtype.itemsize >= _SMALLEST else np.empty
+    return partial(new, shape, dtype)
 
 
 def _forget(blocks):

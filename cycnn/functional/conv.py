@@ -1,7 +1,7 @@
 """Convolution: `conv2d` and its gradients."""
 
+import math
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,24 +12,73 @@ from ..kernels.cpu import threads_for
 from . import _algorithm, _check
 from ._check import option
 from ._format import from_nhwc, is_channels_last, to_nhwc
-from ._memory import empty
-from .pool import SQUARE, WINNERS, maximum, spread_winners
+from ._memory import maker
+from .pool import SQUARE, maximum, spread_winners
 
 _FORWARD = _check.by_dtype(kernel.forward)
 _INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
 _WEIGHT_GRADIENT = _check.by_dtype(weight_kernel.weight_gradient)
-_STRIPS_FORWARD = _check.by_dtype(strips.forward)
-_STRIPS_INPUT_GRADIENT = _check.by_dtype(strips.input_gradient)
+_STRIPS_FORWARD = dict.fromkeys(_check.FLOATS, strips.forward)
+_STRIPS_INPUT_GRADIENT = dict.fromkeys(_check.FLOATS, strips.input_gradient)
 _STRIPS_WEIGHT_GRADIENT = _check.by_dtype(strips_weight.weight_gradient)
 
 
-class Geometry(NamedTuple):
-    """What the shapes of a convolution come to, checked."""
+class Plan:
+    """What the shapes, the type and the options of a convolution come to: decided once.
 
-    out_shape: tuple        # of y: (N, K, OH, OW)
-    options: tuple          # stride, zeros above and left, dilation (each a pair), then groups
-    work: int               # multiply-adds of one pass
-    winograd: bool          # whether Winograd's algorithm is faster; None: not possible
+    Attributes
+    ----------
+    rows : tuple
+        The shape of y as the kernels make it, (N, OH, OW, K).
+    out_shape : tuple
+        Of y: (N, K, OH, OW).
+    dtype : numpy.dtype
+    options : tuple
+        Stride, zeros above and left, dilation (each a pair), then groups.
+    work : int
+        Multiply-adds of one pass.
+    winograd : bool
+        Whether Winograd's algorithm is faster; None: not possible.
+    forward, input_gradient, weight_gradient
+        The direct kernels to call.
+    window, winograd_window : tuple
+        What they, and Winograd's, are told of the shapes: OH, OW, options.
+    pools, reads_winners, input_reads_winners : bool
+        Whether the direct kernels pool what they compute, and whether the two of the backward pass
+        start from the gradient behind a pool.
+    winograd_reads_winners : bool
+        The same of Winograd's.
+    new_y, new_dx, new_dweight, new_dbias
+        What makes the arrays to be filled.
+    pool : pool.MaxPlan or None
+        That of the pool behind it, in a chain; made when it is first needed.
+    """
+
+    pool = None
+
+    def __init__(self, x_shape, weight_shape, dtype, out_shape, options):
+        n, c, h, w = x_shape
+        _, k, oh, ow = out_shape
+        self.rows, self.out_shape = (n, oh, ow, k), out_shape
+        self.dtype, self.options = dtype, options
+        self.window, self.winograd_window = (oh, ow, *options), (oh, ow, *options[2:4])
+        self.work = n * oh * ow * math.prod(weight_shape)
+        self.winograd = _algorithm.winograd_pays(out_shape, weight_shape, options)
+        self.winograd_reads_winners = _algorithm.whole_vectors(k)
+        shapes = out_shape, x_shape, weight_shape, options, dtype.itemsize
+        # Without images no kernel is called.
+        self.pools = n > 0 and _algorithm.forward_in_strips(*shapes, pooled=True)
+        in_strips = n > 0 and _algorithm.forward_in_strips(*shapes)
+        self.forward = (_STRIPS_FORWARD if in_strips else _FORWARD)[dtype]
+        self.input_reads_winners = n > 0 and _algorithm.input_gradient_in_strips(*shapes)
+        self.input_gradient = (_STRIPS_INPUT_GRADIENT if self.input_reads_winners
+                               else _INPUT_GRADIENT)[dtype]
+        self.reads_winners = n > 0 and _algorithm.weight_gradient_in_strips(*shapes)
+        self.weight_gradient = (_STRIPS_WEIGHT_GRADIENT if self.reads_winners
+                                else _WEIGHT_GRADIENT)[dtype]
+        self.new_y, self.new_dx = maker(self.rows, dtype), maker((n, h, w, c), dtype)
+        new = None if n else np.zeros           # without images, every sum is empty
+        self.new_dweight, self.new_dbias = maker(weight_shape, dtype, new), maker((k,), dtype, new)
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algorithm="auto"):
@@ -74,10 +123,10 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algo
     ValueError, TypeError
         If the shapes, types or options do not fit together.
     """
-    x, weight, geometry = check(x, weight, stride, padding, dilation, groups)
+    x, weight, plan = check(x, weight, stride, padding, dilation, groups)
     bias = check_bias(bias, weight)
-    y, _ = forward(x, weight, bias, geometry,
-                   _algorithm.choose(algorithm, x.dtype, geometry.winograd))
+    y, _ = forward(to_nhwc(x), weight, bias, plan,
+                   _algorithm.choose(algorithm, plan.dtype, plan.winograd))
     return from_nhwc(y, is_channels_last(x))
 
 
@@ -116,103 +165,74 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     ValueError, TypeError
         If the shapes, types or options do not fit together.
     """
-    x, weight, geometry = check(x, weight, stride, padding, dilation, groups)
+    x, weight, plan = check(x, weight, stride, padding, dilation, groups)
     dy = _check.floats(dy, "dy", 4, x.dtype)
-    _check.shape(dy, geometry.out_shape, "dy", "that of conv2d's result")
-    dx, dweight, dbias = backward(to_nhwc(dy), x, weight, geometry,
-                                  _algorithm.choose(algorithm, x.dtype, geometry.winograd),
+    _check.shape(dy, plan.out_shape, "dy", "that of conv2d's result")
+    dx, dweight, dbias = backward(to_nhwc(dy), to_nhwc(x), weight, plan,
+                                  _algorithm.choose(algorithm, plan.dtype, plan.winograd),
                                   bias, input_gradient, weight_gradient)
     if input_gradient:
         dx = from_nhwc(dx, is_channels_last(x))
     return dx, dweight, dbias
 
 
-def forward(x, weight, bias, geometry, use_winograd, relu=False, pooled=False, want_winners=False):
+def forward(x, weight, bias, plan, use_winograd, relu=False, behind=None, want_winners=False):
     """:func:`conv2d`, then ReLU and a 2 x 2 max-pool if wanted, for checked arguments.
 
-    Returns y (N, OH, OW, K), half as high and wide behind the pool, and its winners or None.
+    x and the result are (N, H, W, C); `behind` is the pool's MaxPlan. Returns the result and the
+    pool's winners, or None.
     """
-    n, k, oh, ow = geometry.out_shape
-    in_strips = n and not use_winograd and _algorithm.forward_in_strips(
-        *_shapes(x, weight, geometry), pooled)
-    fused = pooled and (use_winograd or in_strips)
-    y = empty((n, oh // 2, ow // 2, k) if fused else (n, oh, ow, k), x.dtype)
-    winners = empty(y.shape, WINNERS) if fused and want_winners else None
-    if n:
-        x, weight, threads = to_nhwc(x), np.ascontiguousarray(weight), threads_for(geometry.work)
+    fused = behind is not None and (use_winograd or plan.pools)
+    y = (behind if fused else plan).new_y()
+    winners = behind.new_winners() if fused and want_winners else None
+    if plan.work:
+        kernel, window = plan.forward, plan.window
         if use_winograd:
-            winograd.forward(x, weight, bias, y, winners, oh, ow, *geometry.options[2:4], relu,
-                             fused, threads)
-        elif in_strips:
-            _STRIPS_FORWARD[x.dtype](x, weight, bias, y, winners, oh, ow, *geometry.options, relu,
-                                     fused, threads)
-        else:
-            _FORWARD[x.dtype](x, weight, bias, y, *geometry.options, relu and not pooled, threads)
-    if pooled and not fused:
-        y, winners = maximum(y, (oh // 2, ow // 2), SQUARE, want_winners, relu)
+            kernel, window = winograd.forward, plan.winograd_window
+        elif fused:
+            kernel = strips.forward
+        kernel(x, weight, bias, y, winners, *window, relu and (fused or behind is None), fused,
+               threads_for(plan.work))
+    if behind is not None and not fused:
+        y, winners = maximum(y, behind, want_winners, relu)
     return y, winners
 
 
-def backward(dy, x, weight, geometry, use_winograd, bias, input_gradient, weight_gradient=True,
+def backward(dy, x, weight, plan, use_winograd, bias, input_gradient, weight_gradient=True,
              masked=False, winners=None):
-    """:func:`conv2d_backward` for checked arguments: dy (N, OH, OW, K), dx (N, H, W, C).
+    """:func:`conv2d_backward` for checked arguments: dy (N, OH, OW, K), x and dx (N, H, W, C).
 
     With `masked`, dx is 0 where x is not above 0: the backward pass of a ReLU that made x. With
     `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
     """
-    n, c, h, w = x.shape
-    shapes = _shapes(x, weight, geometry)
-    threads = threads_for(geometry.work)
-    weight_in_strips = n and not use_winograd and _algorithm.weight_gradient_in_strips(*shapes)
-    input_in_strips = n and not use_winograd and _algorithm.input_gradient_in_strips(*shapes)
-    if winners is not None and not (
-            _algorithm.whole_vectors(len(weight)) if use_winograd else
-            weight_in_strips >= weight_gradient and input_in_strips >= input_gradient):
-        dy, winners = spread_winners(dy, winners, geometry.out_shape, SQUARE), None
-    x, size = to_nhwc(x), geometry.out_shape[2:]
+    threads, window = threads_for(plan.work), plan.window
+    weight_kernel, input_kernel = plan.weight_gradient, plan.input_gradient
+    reads, input_reads = plan.reads_winners, plan.input_reads_winners
+    if use_winograd:
+        window = plan.winograd_window
+        weight_kernel, input_kernel = winograd_weight.weight_gradient, winograd.input_gradient
+        reads = input_reads = plan.winograd_reads_winners
+    if winners is not None and (weight_gradient > reads or input_gradient > input_reads):
+        dy, winners = spread_winners(dy, winners, plan.out_shape, SQUARE), None
     dx = dweight = dbias = None
     if weight_gradient:
-        new = empty if n else np.zeros          # without images, every sum is empty
-        dweight = new(weight.shape, x.dtype)
-        dbias = new((len(weight),), x.dtype) if bias else None
-        if not n:
-            pass
-        elif use_winograd:
-            winograd_weight.weight_gradient(x, dy, winners, dweight, dbias, *size,
-                                            *geometry.options[2:4], threads)
-        elif weight_in_strips:
-            _STRIPS_WEIGHT_GRADIENT[x.dtype](x, dy, winners, dweight, dbias, *size,
-                                             *geometry.options, threads)
-        else:
-            _WEIGHT_GRADIENT[x.dtype](x, dy, dweight, dbias, *geometry.options, threads)
+        dweight = plan.new_dweight()
+        dbias = plan.new_dbias() if bias else None
+        if plan.work:
+            weight_kernel(x, dy, winners, dweight, dbias, *window, threads)
     if input_gradient:
-        dx = empty((n, h, w, c), x.dtype)
-        weight = np.ascontiguousarray(weight)
-        positive = x if masked else None
-        if not n:
-            pass
-        elif use_winograd:
-            winograd.input_gradient(dy, winners, weight, dx, positive, *size,
-                                    *geometry.options[2:4], threads)
-        elif input_in_strips:
-            _STRIPS_INPUT_GRADIENT[x.dtype](dy, winners, weight, dx, positive, *size,
-                                            *geometry.options, threads)
-        else:
-            _INPUT_GRADIENT[x.dtype](dy, weight, dx, positive, *geometry.options, threads)
+        dx = plan.new_dx()
+        if plan.work:
+            input_kernel(dy, winners, weight, dx, x if masked else None, *window, threads)
     return dx, dweight, dbias
 
 
-def _shapes(x, weight, geometry):
-    """What the choice between the direct kernels depends on."""
-    return geometry.out_shape, x.shape, weight.shape, geometry.options, x.itemsize
-
-
 def check(x, weight, stride, padding, dilation, groups):
-    """(x, weight, Geometry) of a convolution, checked."""
+    """(x, weight in C order, Plan) of a convolution, checked."""
     x = _check.floats(x, "x", 4)
-    weight = _check.floats(weight, "weight", 4, x.dtype)
-    return x, weight, _geometry(
-        x.shape, weight.shape, option(stride, "stride", 1), option(padding, "padding", 0),
+    weight = _check.dense(weight, "weight", 4, x.dtype)
+    return x, weight, plan_for(
+        x.shape, weight.shape, x.dtype, option(stride, "stride", 1), option(padding, "padding", 0),
         option(dilation, "dilation", 1),
         groups if type(groups) is int else _check.integer(groups, "groups", 1))
 
@@ -220,14 +240,14 @@ def check(x, weight, stride, padding, dilation, groups):
 def check_bias(bias, weight):
     if bias is None:
         return None
-    bias = np.ascontiguousarray(_check.floats(bias, "bias", 1, weight.dtype))
+    bias = _check.dense(bias, "bias", 1, weight.dtype)
     _check.shape(bias, weight.shape[:1], "bias", "one number an output channel")
     return bias
 
 
 @lru_cache(maxsize=512)
-def _geometry(x_shape, weight_shape, stride, padding, dilation, groups):
-    """Check shapes and options; the same ones come again at every step, so they are remembered."""
+def plan_for(x_shape, weight_shape, dtype, stride, padding, dilation, groups):
+    """The Plan, shapes and options checked; the same ones come again, so it is remembered."""
     n, c, h, w = x_shape
     k, c_group, kernel_h, kernel_w = weight_shape
     groups = _check.integer(groups, "groups", 1)
@@ -253,10 +273,8 @@ def _geometry(x_shape, weight_shape, stride, padding, dilation, groups):
     out_w = (w + left + right - reach_w) // stride_w + 1
     _check.size((n, k, out_h, out_w), "the output of conv2d")
     _check.size((c, (out_w - 1) * stride_w + reach_w, reach_h), "x with its padding")
-    out_shape = (n, k, out_h, out_w)
-    return Geometry(out_shape, (*stride, top, left, *dilation, groups),
-                    n * k * out_h * out_w * c_group * kernel_h * kernel_w,
-                    _algorithm.winograd_pays(out_shape, weight_shape, stride, dilation, groups))
+    return Plan(x_shape, weight_shape, dtype, (n, k, out_h, out_w),
+                (*stride, top, left, *dilation, groups))
 
 
 def _padding(padding, stride, dilation, weight_shape):

@@ -29,7 +29,7 @@ def flatten(x):
     """
     x = _check.floats(x, "x", 4)
     n, c, h, w = x.shape
-    return _format.to_nchw(x).reshape(n, c * h * w)
+    return _format.to_nchw(x, (n, c * h * w))
 
 
 def flatten_backward(dy, input_size):
@@ -45,11 +45,17 @@ def flatten_backward(dy, input_size):
     -------
     ndarray, shape (N, C, H, W), channels-last memory
     """
+    input_size = _check.image_size(input_size, "input_size")
+    return unflatten(dy, input_size)
+
+
+def unflatten(dy, input_size):
+    """:func:`flatten_backward` for a size that has been checked."""
     dy = _check.floats(dy, "dy", 2)
-    n, c, h, w = input_size = _check.image_size(input_size, "input_size")
+    n, c, h, w = input_size
     if dy.shape != (n, c * h * w):
         _check.shape(dy, (n, c * h * w), "dy", f"the flattened input of size {input_size}")
-    return _format.from_nhwc(_format.to_nhwc(dy.reshape(input_size)), True)
+    return _format.to_nhwc(dy.reshape(input_size)).transpose(0, 3, 1, 2)
 
 
 def gather_batch(images, indices, mean, std, dtype=np.float32):

@@ -1,11 +1,13 @@
 """The linear layer's arithmetic: `linear` and its gradients."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..kernels import linear as kernel
 from ..kernels.cpu import threads_for
 from . import _check
-from ._memory import empty
+from ._memory import maker
 
 
 def linear(x, weight, bias=None):
@@ -28,21 +30,39 @@ def linear(x, weight, bias=None):
     ValueError, TypeError
         If the shapes or types do not fit together.
     """
-    return linear_chain(x, weight, bias)
+    return linear_chain(*check(x, weight, bias))
 
 
-def linear_chain(x, weight, bias, relu=False):
-    """:func:`linear`, then ReLU if wanted."""
-    x, weight = _matrices(x, weight)
-    if bias is not None:
-        bias = _check.dense(bias, "bias", 1, x.dtype)
-        _check.shape(bias, weight.shape[:1], "bias", "one number an output feature")
-    rows, inputs = x.shape
-    outputs = len(weight)
-    y = empty((rows, outputs), x.dtype)
-    if rows:
-        kernel.forward(x, weight, bias, y, rows, inputs, outputs, relu, x.itemsize,
-                       threads_for(rows * inputs * outputs))
+class Plan:
+    """What the shapes and the type of a linear map come to: decided once.
+
+    Attributes
+    ----------
+    shape : tuple
+        Rows of x, input features, output features.
+    out_shape : tuple
+        Of y.
+    work : int
+        Multiply-adds of one pass.
+    new_y, new_dx, new_dweight, new_dbias
+        What makes the arrays to be filled.
+    """
+
+    def __init__(self, rows, inputs, outputs, dtype):
+        self.shape, self.out_shape = (rows, inputs, outputs), (rows, outputs)
+        self.dtype, self.itemsize, self.work = dtype, dtype.itemsize, rows * inputs * outputs
+        new = None if rows else np.zeros        # without rows, every sum is empty
+        self.new_y, self.new_dx = maker(self.out_shape, dtype), maker((rows, inputs), dtype)
+        self.new_dweight = maker((outputs, inputs), dtype, new)
+        self.new_dbias = maker((outputs,), dtype, new)
+
+
+def linear_chain(x, weight, bias, plan, relu=False):
+    """:func:`linear` for what :func:`check` returned, then ReLU if wanted."""
+    y = plan.new_y()
+    if plan.work:
+        kernel.forward(x, weight, bias, y, *plan.shape, relu, plan.itemsize,
+                       threads_for(plan.work))
     return y
 
 
@@ -75,29 +95,26 @@ def linear_backward(dy, x, weight, bias=False, input_gradient=True, weight_gradi
     ValueError, TypeError
         If the shapes or types do not fit together.
     """
-    return linear_chain_backward(dy, x, weight, bias and weight_gradient, input_gradient,
+    x, weight, _, plan = check(x, weight, None)
+    return linear_chain_backward(dy, x, weight, plan, bias and weight_gradient, input_gradient,
                                  weight_gradient)
 
 
-def linear_chain_backward(dy, x, weight, bias, input_gradient, weight_gradient=True,
+def linear_chain_backward(dy, x, weight, plan, bias, input_gradient, weight_gradient=True,
                           masked=False):
     """:func:`linear_backward`, in which the gradients of weight and bias are wanted or not alone.
 
-    With `masked`, dx is 0 where x is not above 0: the backward pass of a ReLU that made x.
+    x, weight and plan are what :func:`check` returned. With `masked`, dx is 0 where x is not above
+    0: the backward pass of a ReLU that made x.
     """
-    x, weight = _matrices(x, weight)
-    dy = _check.dense(dy, "dy", 2, x.dtype)
-    rows, inputs = x.shape
-    outputs = len(weight)
-    _check.shape(dy, (rows, outputs), "dy", "that of linear's result")
-    # Without images, every sum is empty.
-    new = empty if rows else np.zeros
-    dweight = new(weight.shape, x.dtype) if weight_gradient else None
-    dbias = new((outputs,), x.dtype) if bias else None
-    dx = new(x.shape, x.dtype) if input_gradient else None
-    if rows:
-        kernel.backward(dy, x, weight, dweight, dbias, dx, rows, inputs, outputs, masked,
-                        x.itemsize, threads_for(rows * inputs * outputs))
+    dy = _check.dense(dy, "dy", 2, plan.dtype)
+    _check.shape(dy, plan.out_shape, "dy", "that of linear's result")
+    dweight = plan.new_dweight() if weight_gradient else None
+    dbias = plan.new_dbias() if bias else None
+    dx = plan.new_dx() if input_gradient else None
+    if plan.work:
+        kernel.backward(dy, x, weight, dweight, dbias, dx, *plan.shape, masked, plan.itemsize,
+                        threads_for(plan.work))
     return dx, dweight, dbias
 
 
@@ -128,10 +145,17 @@ class WeightGradient:
                    threads_for(self.size * len(self.x)))
 
 
-def _matrices(x, weight):
+def check(x, weight, bias):
+    """x, weight and bias in C order, and the Plan for them."""
     x = _check.dense(x, "x", 2)
     weight = _check.dense(weight, "weight", 2, x.dtype)
     if weight.shape[1] != x.shape[1] or 0 in weight.shape:
         raise ValueError(f"weight must have shape (out_features, {x.shape[1]}), no dimension "
                          f"empty, for x of shape {x.shape}; got {weight.shape}")
-    return x, weight
+    if bias is not None:
+        bias = _check.dense(bias, "bias", 1, x.dtype)
+        _check.shape(bias, weight.shape[:1], "bias", "one number an output feature")
+    return x, weight, bias, plan_for(*x.shape, len(weight), x.dtype)
+
+
+plan_for = lru_cache(maxsize=512)(Plan)

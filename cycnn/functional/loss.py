@@ -7,12 +7,11 @@ import numpy as np
 from ..kernels import cpu
 from ..kernels import loss as kernels
 from . import _check
-from ._memory import empty
+from ._memory import empty, maker
 from .activation import dense, empty_like, like
 
 _SOFTMAX = _check.by_dtype(kernels.softmax)
 _SOFTMAX_BACKWARD = _check.by_dtype(kernels.softmax_backward)
-_CROSS_ENTROPY = _check.by_dtype(kernels.cross_entropy)
 _SQUARED_ERROR = _check.by_dtype(kernels.squared_error)
 _SQUARED_ERROR_BACKWARD = _check.by_dtype(kernels.squared_error_backward)
 
@@ -119,18 +118,30 @@ def cross_entropy_with_gradient(logits, labels):
     loss : float
     gradient : ndarray, shape (N, classes)
     """
+    return cross_entropy_of(*check_classes(logits, labels))
+
+
+def check_classes(logits, labels):
+    """logits and labels as the kernel takes them, and what makes the gradient's array."""
     logits = _check.dense(logits, "logits", 2)
     labels = _check.integers(labels, "labels", 1)
     rows, classes = logits.shape
     if not classes:
         raise ValueError(f"logits must have at least one class, got shape {logits.shape}")
     _check.shape(labels, (rows,), "labels", "one for each row of logits")
-    _check.in_range(labels, classes, "labels", "the number of classes")
-    gradient = empty(logits.shape, logits.dtype)
-    if not logits.size:
+    return logits, labels, maker(logits.shape, logits.dtype)
+
+
+def cross_entropy_of(logits, labels, new_gradient):
+    """:func:`cross_entropy_with_gradient` of what :func:`check_classes` returned."""
+    rows, classes = logits.shape
+    gradient = new_gradient()
+    if not rows:
         return math.nan, gradient
-    loss = _CROSS_ENTROPY[logits.dtype](logits, labels, gradient, np.empty(rows),
-                                        cpu.threads_for(logits.size * _WORK))
+    loss = kernels.cross_entropy(logits, labels, gradient, rows, classes, logits.itemsize,
+                                 cpu.threads_for(rows * classes * _WORK))
+    if loss is None:
+        _check.in_range(labels, classes, "labels", "the number of classes")
     return loss, gradient
 
 

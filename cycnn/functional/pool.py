@@ -12,7 +12,7 @@ from ..kernels import cpu
 from ..kernels import pool as kernels
 from . import _check, _format
 from ._check import option
-from ._memory import empty
+from ._memory import empty, maker
 
 
 def _by_dtypes(kernel):
@@ -78,7 +78,7 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
     out, geometry = window_geometry(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     planes = not _format.is_channels_last(x)
     rows = _rows(x, planes)
-    y, winners = maximum(rows, out, geometry, return_indices)
+    y, winners = maximum(rows, max_plan(rows.shape, rows.dtype, out, geometry), return_indices)
     if not return_indices:
         return _images(y, planes, x.shape)
     indices = empty(y.shape, _INT64)
@@ -149,7 +149,8 @@ def max_pool2d_with_winners(x, kernel_size, stride=None, padding=0, dilation=1, 
     """
     x = _check.floats(x, "x", 4)
     out, geometry = window_geometry(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
-    y, winners = maximum(_format.to_nhwc(x), out, geometry, True)
+    rows = _format.to_nhwc(x)
+    y, winners = maximum(rows, max_plan(rows.shape, rows.dtype, out, geometry), True)
     return y.transpose(0, 3, 1, 2), winners
 
 
@@ -345,18 +346,42 @@ def _images(y, planes, shape):
     return y.transpose(0, 3, 1, 2)
 
 
-def maximum(x, out, geometry, want_winners, relu=False):
+class MaxPlan:
+    """What the shape, the type and the options of a maximum come to: decided once.
+
+    Attributes
+    ----------
+    geometry : tuple
+        The options as the kernels take them.
+    work : int
+        As cpu.threads_for takes it; 0 if the result is empty.
+    kernel
+    new_y, new_winners
+        What makes the arrays to be filled.
+    """
+
+    def __init__(self, shape, dtype, out, geometry):
+        n, h, w, channels = shape
+        tap = WINNERS if geometry[0] * geometry[1] <= 255 else _INT32
+        self.geometry, self.kernel = geometry, _MAX[dtype, tap]
+        self.work = 8 * n * h * w * channels
+        self.new_y = maker((n, *out, channels), dtype)
+        self.new_winners = maker((n, *out, channels), tap)
+
+
+max_plan = functools.lru_cache(maxsize=512)(MaxPlan)
+
+
+def maximum(x, plan, want_winners, relu=False):
     """The maxima of images (N, H, W, C), and the winners (None if not wanted).
 
     With `relu`, for windows of 2 x 2 without padding, the maxima pass a ReLU, and the winner of a
     window with nothing above 0 is 4: no pixel.
     """
-    shape = (x.shape[0], *out, x.shape[3])
-    tap = WINNERS if geometry[0] * geometry[1] <= 255 else _INT32
-    y = empty(shape, x.dtype)
-    winners = empty(shape, tap) if want_winners else None
-    if y.size:
-        _MAX[x.dtype, tap](x, y, winners, geometry, relu, cpu.threads_for(x.size * 8))
+    y = plan.new_y()
+    winners = plan.new_winners() if want_winners else None
+    if plan.work:
+        plan.kernel(x, y, winners, plan.geometry, relu, cpu.threads_for(plan.work))
     return y, winners
 
 

@@ -68,32 +68,30 @@ class Weight:
 
     def set_velocity(self, velocity):
         self.velocity = velocity
-        self.memory = kernels.Memory(self.flat, velocity)
+        self.memory = kernels.Memory(self.flat, velocity, self.data)
 
 
 def apply_sgd(weights, grads, lr, momentum, weight_decay, nesterov, first=False):
     """`sgd_step` for several weights, when all but the gradients has been checked.
 
     `weights` is a list of :class:`Weight`, each with a velocity if there is momentum, and `grads` a
-    list as long, in which those that the kernel cannot take are replaced.
+    list as long.
     """
-    if any(type(grad) is WeightGradient for grad in grads):
+    if WeightGradient in map(type, grads):
         weights, grads = _apply_products(weights, grads, lr, momentum, weight_decay, nesterov,
                                          first)
-    size = 0
-    for i, weight in enumerate(weights):
-        grad = grads[i]
-        # What a layer's backward gives; in one look, for this is done for every weight in every
-        # step.
-        if (type(grad) is not np.ndarray or grad.dtype is not weight.dtype
-                or grad.shape != weight.shape or not (flags := grad.flags).c_contiguous
-                or not flags.aligned):
-            grad = _check.floats(grad, "grad", dtype=weight.dtype)
-            _check.shape(grad, weight.shape, "grad", "that of weight")
-            grads[i] = np.ascontiguousarray(grad)
-        size += weight.size
-    kernels.sgd([weight.memory for weight in weights], grads, lr, momentum, weight_decay, nesterov,
-                first, cpu.threads_for(size * 8))
+    memory = [weight.memory for weight in weights]
+    if not kernels.fit(memory, grads):
+        grads = [_gradient(grad, weight) for grad, weight in zip(grads, weights)]
+    kernels.sgd(memory, grads, lr, momentum, weight_decay, nesterov, first,
+                cpu.threads_for(kernels.size_of(memory) * 8))
+
+
+def _gradient(grad, weight):
+    """`grad` as the kernel takes it."""
+    grad = _check.floats(grad, "grad", dtype=weight.dtype)
+    _check.shape(grad, weight.shape, "grad", "that of weight")
+    return np.asarray(grad, order="C")
 
 
 def _apply_products(weights, grads, lr, momentum, weight_decay, nesterov, first):

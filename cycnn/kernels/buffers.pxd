@@ -1,6 +1,6 @@
 """Memory: of arrays, and what kernels work in, which is aligned to cache lines."""
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_ND, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdlib cimport malloc
 from libc.string cimport memcpy, memset
 
@@ -13,6 +13,17 @@ cdef inline char *address(array) except NULL:
     """
     cdef Py_buffer buffer
     PyObject_GetBuffer(array, &buffer, PyBUF_SIMPLE)
+    PyBuffer_Release(&buffer)
+    return <char *>buffer.buf
+
+
+cdef inline char *address_of_4d(array, Py_ssize_t *shape) except NULL:
+    """The same for an array of four dimensions, whose sizes go to `shape`."""
+    cdef Py_buffer buffer
+    cdef int i
+    PyObject_GetBuffer(array, &buffer, PyBUF_ND)
+    for i in range(4):
+        shape[i] = buffer.shape[i]
     PyBuffer_Release(&buffer)
     return <char *>buffer.buf
 

@@ -63,13 +63,15 @@ cdef struct Sweep:
 
 
 def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const real[::1] bias,
-            real[:, :, :, ::1] y, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
-            Py_ssize_t left, Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups,
-            bint relu, int threads):
+            real[:, :, :, ::1] y, winners, Py_ssize_t out_height, Py_ssize_t out_width,
+            Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left,
+            Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups, bint relu, bint pool,
+            int threads):
     """y = bias + x * weight, then ReLU if wanted.
 
     x (N, H, W, C), weight (K, C / groups, kH, kW), y (N, OH, OW, K); `top` and `left` zeros stand
-    before the image; bias may be None.
+    before the image; bias may be None. `winners` and `pool`, here and below, are for kernels that
+    know pools: None and False.
     """
     cdef Sweep s
     cdef const real *start = NULL
@@ -89,8 +91,9 @@ def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const r
         free(axes)
 
 
-def input_gradient(const real[:, :, :, ::1] dy, const real[:, :, :, ::1] weight,
-                   real[:, :, :, ::1] dx, const real[:, :, :, ::1] positive, Py_ssize_t stride_h,
+def input_gradient(const real[:, :, :, ::1] dy, winners, const real[:, :, :, ::1] weight,
+                   real[:, :, :, ::1] dx, const real[:, :, :, ::1] positive,
+                   Py_ssize_t out_height, Py_ssize_t out_width, Py_ssize_t stride_h,
                    Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h,
                    Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
     """dx from dy and weight; shapes and the other arguments as for :func:`forward`.

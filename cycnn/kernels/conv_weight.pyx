@@ -62,9 +62,10 @@ cdef struct Gradient:
     Py_ssize_t size             # of the sums of one chunk: padded channels times (terms + 1)
 
 
-def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy,
-                    real[:, :, :, ::1] dweight, real[::1] dbias, Py_ssize_t stride_h,
-                    Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h,
+def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy, winners,
+                    real[:, :, :, ::1] dweight, real[::1] dbias, Py_ssize_t out_height,
+                    Py_ssize_t out_width, Py_ssize_t stride_h, Py_ssize_t stride_w,
+                    Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h,
                     Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
     """Fill dweight (K, C / groups, kH, kW), and dbias (K,) unless it is None.
 

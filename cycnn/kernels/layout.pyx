@@ -112,10 +112,10 @@ cdef inline void normalise(const pixel *x, Py_ssize_t source, real *y, Py_ssize_
                 y[p * channels + c] = (<real>x[c * pixels + p] - m) * s
 
 
-def first_outside(const long long[::1] numbers, long long end):
-    """The position of the first number that is not in 0 <= number < end; -1 if all are."""
-    cdef Py_ssize_t n = numbers.shape[0], i, outside = 0
-    cdef const long long *p = &numbers[0]
+def first_outside(numbers, Py_ssize_t n, long long end):
+    """The position of the first of n int64 that is not in 0 <= number < end; -1 if all are."""
+    cdef const long long *p = <const long long *>address(numbers)
+    cdef Py_ssize_t i, outside = 0
     with nogil:
         # Without a way out of the loop, so that the compiler vectorises it.
         for i in range(n):

@@ -2,8 +2,10 @@
 
 from cython.parallel cimport prange
 from libc.math cimport log
+from libc.stdlib cimport free, malloc
 
 from cycnn.kernels cimport fastmath
+from cycnn.kernels.buffers cimport address
 from cycnn.kernels.fastmath cimport real
 
 # A parallel task is a fixed number of rows (elements, for the squared error), so that no rounding
@@ -48,31 +50,45 @@ def softmax_backward(const real[:, ::1] dy, const real[:, ::1] y, real[:, ::1] d
                 softmax_backward_rows(pdy, py, pdx, rows, classes, i)
 
 
-def cross_entropy(const real[:, ::1] logits, const long long[::1] labels, real[:, ::1] gradient,
-                  double[::1] losses, int threads):
-    """losses[i] = log(sum(exp(logits[i]))) - logits[i, labels[i]], and the gradient of their mean.
+def cross_entropy(logits, labels, gradient, Py_ssize_t rows, Py_ssize_t classes, int size,
+                  int threads):
+    """The mean over the rows of log(sum(exp(logits[i]))) - logits[i, labels[i]], and its gradient.
 
-    Returns
-    -------
-    float
-        The mean of the losses.
+    logits and gradient are (rows, classes), floats of `size` bytes; labels are int64. None if a
+    label is no class.
     """
-    cdef Py_ssize_t rows = logits.shape[0], classes = logits.shape[1]
-    cdef Py_ssize_t tasks = (rows + ROWS - 1) // ROWS, i
-    cdef const real *px = &logits[0, 0]
-    cdef const long long *label = &labels[0]
-    cdef real *g = &gradient[0, 0]
-    cdef double *loss = &losses[0]
+    cdef const char *x = address(logits)
+    cdef const long long *label = <const long long *>address(labels)
+    cdef char *g = address(gradient)
+    cdef double *losses
     cdef double result
+    cdef Py_ssize_t i
+    for i in range(rows):
+        if not 0 <= label[i] < classes:
+            return None
+    losses = <double *>malloc(rows * sizeof(double))
+    if not losses:
+        raise MemoryError("no memory for the losses of a batch")
     with nogil:
-        if threads == 1:
-            for i in range(tasks):
-                cross_entropy_rows(px, label, g, loss, rows, classes, i)
+        if size == sizeof(float):
+            cross_entropy_tasks(<const float *>x, label, <float *>g, losses, rows, classes, threads)
         else:
-            for i in prange(tasks, num_threads=threads, schedule="static"):
-                cross_entropy_rows(px, label, g, loss, rows, classes, i)
-        result = total(VALUE, loss, loss, rows)
+            cross_entropy_tasks(<const double *>x, label, <double *>g, losses, rows, classes,
+                                threads)
+        result = total(VALUE, losses, losses, rows)
+        free(losses)
     return result / rows
+
+
+cdef void cross_entropy_tasks(const real *x, const long long *label, real *g, double *losses,
+                              Py_ssize_t rows, Py_ssize_t classes, int threads) noexcept nogil:
+    cdef Py_ssize_t tasks = (rows + ROWS - 1) // ROWS, i
+    if threads == 1:
+        for i in range(tasks):
+            cross_entropy_rows(x, label, g, losses, rows, classes, i)
+    else:
+        for i in prange(tasks, num_threads=threads, schedule="static"):
+            cross_entropy_rows(x, label, g, losses, rows, classes, i)
 
 
 def squared_error(const real[::1] prediction, const real[::1] target, double[::1] partial,

@@ -15,7 +15,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .axis cimport Axis, Phase, backward_axes, forward_axes
-from .buffers cimport allocate, whole_lines
+from .buffers cimport address, address_of_4d, allocate, whole_lines
 from .relu cimport mask_with
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_FIT, STRIPS_ROWS, Strips, Window, advance,
                       cut, lay_out, open_window, spread_numbers, strips_sum)
@@ -58,14 +58,15 @@ cdef struct Sweep:
     Py_ssize_t n_plans
     Plan *plans
     bint relu
-    bint pool               # dst gets the maxima of 2 x 2 windows
+    bint pool                           # dst gets the maxima of 2 x 2 windows,
+    unsigned char *winners              # and this the winners, unless it is NULL
+    const unsigned char *src_winners    # of a pool that src lies behind, or NULL: see gather
 
 
-def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const real[::1] bias,
-            real[:, :, :, ::1] y, unsigned char[:, :, :, ::1] winners, Py_ssize_t out_height,
-            Py_ssize_t out_width, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
-            Py_ssize_t left, Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups,
-            bint relu, bint pool, int threads):
+def forward(x, weight, bias, y, winners, Py_ssize_t out_height, Py_ssize_t out_width,
+            Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left,
+            Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups, bint relu, bint pool,
+            int threads):
     """y = bias + x * weight, then ReLU and a 2 x 2 max-pool if wanted.
 
     The arguments are those of conv.forward, with one group. y is (N, out_height, out_width, K),
@@ -73,30 +74,29 @@ def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const r
     four outputs won, or NO_WINNER.
     """
     cdef Sweep s
-    cdef const real *start = NULL
-    cdef unsigned char *winner = NULL
-    cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef Py_ssize_t *out_shape = [y.shape[0], out_height, out_width, y.shape[3]]
-    cdef void *axes = forward_axes(&s.strips.rows, &s.strips.columns, x.shape, out_shape, height,
-                                   width, stride_h, stride_w, top, left, dilation_h, dilation_w)
-    if bias is not None:
-        start = &bias[0]
-    if winners is not None:
-        winner = &winners[0, 0, 0, 0]
-    s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
+    cdef Py_ssize_t src[4]
+    cdef Py_ssize_t dst[4]
+    cdef Py_ssize_t kernel[4]
+    cdef const char *px = address_of_4d(x, src)
+    cdef const char *pw = address_of_4d(weight, kernel)
+    cdef const char *pb = NULL if bias is None else address(bias)
+    cdef char *py = address_of_4d(y, dst)
+    cdef char *won = NULL if winners is None else address(winners)
+    cdef bint is_double = x.itemsize == sizeof(double)
+    dst[1], dst[2] = out_height, out_width
+    cdef void *axes = forward_axes(&s.strips.rows, &s.strips.columns, src, dst, kernel[2],
+                                   kernel[3], stride_h, stride_w, top, left, dilation_h,
+                                   dilation_w)
+    s.weight_dst, s.weight_src = kernel[1] * kernel[2] * kernel[3], kernel[2] * kernel[3]
     s.relu, s.pool = relu, pool
+    s.src_winners, s.winners = NULL, <unsigned char *>won
     try:
-        with nogil:
-            sweep(&s, &x[0, 0, 0, 0], <const unsigned char *>NULL, &y[0, 0, 0, 0], winner,
-                  &weight[0, 0, 0, 0], start, <const real *>NULL, x.shape[0], x.shape[3],
-                  y.shape[3], height, width, threads)
+        sweep_of_type(is_double, &s, px, py, pw, pb, NULL, src, dst, kernel, threads)
     finally:
         free(axes)
 
 
-def input_gradient(const real[:, :, :, ::1] dy, const unsigned char[:, :, :, ::1] winners,
-                   const real[:, :, :, ::1] weight, real[:, :, :, ::1] dx,
-                   const real[:, :, :, ::1] positive, Py_ssize_t out_height, Py_ssize_t out_width,
+def input_gradient(dy, winners, weight, dx, positive, Py_ssize_t out_height, Py_ssize_t out_width,
                    Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left,
                    Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
     """dx from dy (N, out_height, out_width, K), as conv.input_gradient; groups is 1.
@@ -104,40 +104,54 @@ def input_gradient(const real[:, :, :, ::1] dy, const unsigned char[:, :, :, ::1
     With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
     """
     cdef Sweep s
-    cdef const real *mask = NULL
-    cdef const unsigned char *winner = NULL
-    cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef Py_ssize_t *out_shape = [dy.shape[0], out_height, out_width, dy.shape[3]]
-    cdef void *axes = backward_axes(&s.strips.rows, &s.strips.columns, out_shape, dx.shape, height,
-                                    width, stride_h, stride_w, top, left, dilation_h, dilation_w)
-    if positive is not None:
-        mask = &positive[0, 0, 0, 0]
-    if winners is not None:
-        winner = &winners[0, 0, 0, 0]
-    s.weight_dst, s.weight_src = height * width, weight.shape[1] * height * width
+    cdef Py_ssize_t src[4]
+    cdef Py_ssize_t dst[4]
+    cdef Py_ssize_t kernel[4]
+    cdef const char *pdy = address_of_4d(dy, src)
+    cdef const char *pw = address_of_4d(weight, kernel)
+    cdef char *pdx = address_of_4d(dx, dst)
+    cdef const char *won = NULL if winners is None else address(winners)
+    cdef const char *mask = NULL if positive is None else address(positive)
+    cdef bint is_double = dy.itemsize == sizeof(double)
+    src[1], src[2] = out_height, out_width
+    cdef void *axes = backward_axes(&s.strips.rows, &s.strips.columns, src, dst, kernel[2],
+                                    kernel[3], stride_h, stride_w, top, left, dilation_h,
+                                    dilation_w)
+    s.weight_dst, s.weight_src = kernel[2] * kernel[3], kernel[1] * kernel[2] * kernel[3]
     s.relu = s.pool = False
+    s.src_winners, s.winners = <const unsigned char *>won, NULL
     try:
-        with nogil:
-            sweep(&s, &dy[0, 0, 0, 0], winner, &dx[0, 0, 0, 0], <unsigned char *>NULL,
-                  &weight[0, 0, 0, 0], <const real *>NULL, mask, dy.shape[0], dy.shape[3],
-                  dx.shape[3], height, width, threads)
+        sweep_of_type(is_double, &s, pdy, pdx, pw, NULL, mask, src, dst, kernel, threads)
     finally:
         free(axes)
 
 
-cdef int sweep(Sweep *s, const real *src, const unsigned char *src_winners, real *dst,
-               unsigned char *winners, const real *weight, const real *bias, const real *positive,
-               Py_ssize_t n, Py_ssize_t src_channels, Py_ssize_t dst_channels,
-               Py_ssize_t kernel_height, Py_ssize_t kernel_width, int threads) except -1 nogil:
-    """Both passes: s holds the two axes and the strides of weight, the rest is found here.
+cdef int sweep_of_type(bint is_double, Sweep *s, const char *src, char *dst, const char *weight,
+                       const char *bias, const char *positive, const Py_ssize_t *src_shape,
+                       const Py_ssize_t *dst_shape, const Py_ssize_t *kernel,
+                       int threads) except -1:
+    with nogil:
+        if is_double:
+            sweep(s, <const double *>src, <double *>dst, <const double *>weight,
+                  <const double *>bias, <const double *>positive, src_shape[0], src_shape[3],
+                  dst_shape[3], kernel[2], kernel[3], threads)
+        else:
+            sweep(s, <const float *>src, <float *>dst, <const float *>weight, <const float *>bias,
+                  <const float *>positive, src_shape[0], src_shape[3], dst_shape[3], kernel[2],
+                  kernel[3], threads)
+    return 0
 
-    src_winners are those of a pool before src (see gather), winners those of a pool behind dst.
-    """
+
+cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const real *bias,
+               const real *positive, Py_ssize_t n, Py_ssize_t src_channels,
+               Py_ssize_t dst_channels, Py_ssize_t kernel_height, Py_ssize_t kernel_width,
+               int threads) except -1 nogil:
+    """Both passes: s holds what the two differ in, the rest is found here."""
     cdef Strips *strips = &s.strips
     cdef Py_ssize_t lanes = lanes_of(src), i
     cdef Py_ssize_t n_terms = src_channels * kernel_height * kernel_width
     strips.lanes = lanes
-    cut(strips, n, threads, s.pool or src_winners != NULL)
+    cut(strips, n, threads, s.pool or s.src_winners != NULL)
     lay_out(strips, src_channels, 1, sizeof(real))
     s.dst_channels, s.kernel_width = dst_channels, kernel_width
     s.n_blocks = (dst_channels + STRIPS_ROWS - 1) // STRIPS_ROWS
@@ -156,7 +170,7 @@ cdef int sweep(Sweep *s, const real *src, const unsigned char *src_winners, real
     cdef size_t thread_size = window_size + out_size + unused_size
     if s.pool:      # the second row of the windows; their maxima and winners; the winners parted
         thread_size += 3 * out_size
-    if src_winners:
+    if s.src_winners:
         thread_size += whole_lines(
             spread_numbers(lanes, strips.columns.src_size, src_channels) * sizeof(real))
     cdef size_t offsets_size = whole_lines(n_terms * sizeof(Py_ssize_t))
@@ -173,11 +187,18 @@ cdef int sweep(Sweep *s, const real *src, const unsigned char *src_winners, real
 
     memset(zeros, 0, zeros_size)
     make_plans(s, weight, packed, <Py_ssize_t *>(buffers + thread_size * threads))
-    for i in prange(strips.n_groups, num_threads=threads, schedule="dynamic"):
-        sweep_group(s, i, src, src_winners, dst, winners, packed, bias, positive, zeros,
-                    <real *>(buffers + threadid() * thread_size),
-                    <real *>(buffers + threadid() * thread_size + window_size),
-                    <real *>(buffers + threadid() * thread_size + window_size + unused_size))
+    # One thread does without OpenMP: a region of one thread costs as much as a small image.
+    if threads == 1:
+        for i in range(strips.n_groups):
+            sweep_group(s, i, src, dst, packed, bias, positive, zeros, <real *>buffers,
+                        <real *>(buffers + window_size),
+                        <real *>(buffers + window_size + unused_size))
+    else:
+        for i in prange(strips.n_groups, num_threads=threads, schedule="dynamic"):
+            sweep_group(s, i, src, dst, packed, bias, positive, zeros,
+                        <real *>(buffers + threadid() * thread_size),
+                        <real *>(buffers + threadid() * thread_size + window_size),
+                        <real *>(buffers + threadid() * thread_size + window_size + unused_size))
     free(block)
     return 0
 
@@ -222,8 +243,7 @@ cdef void make_plans(Sweep *s, const real *weight, real *packed,
                         tap += s.weight_src
 
 
-cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src,
-                      const unsigned char *src_winners, real *dst, unsigned char *winners,
+cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src, real *dst,
                       const real *packed, const real *bias, const real *positive,
                       const real *zeros, real *window, real *unused, real *out) noexcept nogil:
     """All pixels of one group of strips. `unused` takes the rows of lanes that have none."""
@@ -238,13 +258,13 @@ cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src,
     cdef real *spread = out + length * strips.lanes
     open_window(strips, &w, group, window)
     for grid_row in range(strips.height):
-        base = advance(strips, &w, src, src_winners, zeros, grid_row * rows.src_step, window,
+        base = advance(strips, &w, src, s.src_winners, zeros, grid_row * rows.src_step, window,
                        spread)
         if s.pool:
             compute_row(s, s.plans, base, packed, bias, out + grid_row % 2 * length * strips.lanes,
                         NULL)
             if grid_row % 2:
-                store_maxima(s, &w, grid_row // 2, dst, winners, unused, out)
+                store_maxima(s, &w, grid_row // 2, dst, unused, out)
             continue
         for phase in range(rows.n_phases):
             any_row = False
@@ -267,8 +287,8 @@ cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src,
                         mask_with(to[lane], positive + (to[lane] - dst), length)
 
 
-cdef void store_maxima(const Sweep *s, const Window *w, Py_ssize_t pair, real *dst,
-                       unsigned char *winners, real *unused, real *out) noexcept nogil:
+cdef void store_maxima(const Sweep *s, const Window *w, Py_ssize_t pair, real *dst, real *unused,
+                       real *out) noexcept nogil:
     """The maxima, and the winners if wanted, of the two rows in `out`, the `pair`-th of the strips.
 
     What follows the rows in `out` is used, too.
@@ -293,7 +313,7 @@ cdef void store_maxima(const Sweep *s, const Window *w, Py_ssize_t pair, real *d
             at[lane] = (w.image[lane] * height + row) * count
             to[lane] = dst + at[lane]
     part(best, count, to)
-    if winners:
+    if s.winners:
         for lane in range(strips.lanes):
             to[lane] = parted + lane * count
         part(won, count, to)
@@ -301,9 +321,9 @@ cdef void store_maxima(const Sweep *s, const Window *w, Py_ssize_t pair, real *d
             if at[lane] < 0:
                 continue
             if real is float:
-                f32_strips_bytes(to[lane], count, winners + at[lane])
+                f32_strips_bytes(to[lane], count, s.winners + at[lane])
             else:
-                f64_strips_bytes(to[lane], count, winners + at[lane])
+                f64_strips_bytes(to[lane], count, s.winners + at[lane])
 
 
 cdef inline void part(const real *source, Py_ssize_t count, real *const *to) noexcept nogil:

@@ -3,6 +3,7 @@
 from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
 
+from .arrays cimport Seen
 from .buffers cimport address
 
 # Elements of one parallel task. A fixed length, so that where the vector loop of a task ends, and
@@ -21,16 +22,37 @@ cdef struct Update:
 
 
 cdef class Memory:
-    """Where a weight, a vector, and its velocity, another or None, lie: asked once for all."""
+    """Where a weight, a vector, and its velocity, another or None, lie: asked once for all.
+
+    Its gradients must be like `gradient`.
+    """
     cdef object arrays
+    cdef Seen gradient
     cdef Update update
 
-    def __init__(self, weight, velocity):
-        self.arrays = weight, velocity
+    def __init__(self, weight, velocity, gradient):
+        self.arrays, self.gradient = (weight, velocity), Seen(gradient)
         self.update.size = len(weight)
         self.update.is_double = weight.itemsize == sizeof(double)
         self.update.weight = address(weight)
         self.update.velocity = NULL if velocity is None else address(velocity)
+
+
+def fit(list weights, list grads):
+    """Whether each of `grads` is as its weight (Memory) needs it."""
+    cdef Py_ssize_t i
+    for i in range(len(weights)):
+        if not (<Memory>weights[i]).gradient.like(grads[i]):
+            return False
+    return True
+
+
+def size_of(list weights):
+    """How many numbers `weights` (Memory) have together."""
+    cdef Py_ssize_t size = 0, i
+    for i in range(len(weights)):
+        size += (<Memory>weights[i]).update.size
+    return size
 
 
 def sgd(list weights, list grads, double lr, double momentum, double weight_decay, bint nesterov,

@@ -7,9 +7,13 @@ of a chain can still be asked for its `backward` alone.
 
 from ..functional import _check
 from ..functional.activation import relu_backward
+from ..functional._format import channels_last
 from ..functional.chain import conv2d_chain, conv2d_chain_backward
+from ..functional.conv import check as check_conv
+from ..functional.conv import check_bias
 from ..functional.linear import WeightGradient, linear_chain, linear_chain_backward
-from ._images import channels_last
+from ..functional.linear import check as check_linear
+from ..kernels.arrays import Seen
 from .activation import ReLU
 from .conv import Conv2d
 from .linear import Linear
@@ -60,13 +64,19 @@ def _connect(steps):
 
 
 class _Chain:
-    """What a chain knows about those before and behind it."""
+    """What a chain knows about those before and behind it, and about its last call."""
 
     # Whether a ReLU ends this chain; whether the next chain's input gradient does that one's
     # backward pass, and this chain's that of the ReLU before it.
     ends_with_relu = gradient_is_masked = input_is_relu = False
     # Whether the chain's input, and the gradient of its output, are made by chains.
     input_is_ours = gradient_is_ours = False
+    # What the last call was given, and what the checks made of it: to see at a glance that it comes
+    # again, as it does in nearly every step.
+    last = None
+
+    def __getstate__(self):
+        return {**vars(self), "last": None}         # a copy has arrays of its own
 
 
 class ConvChain(_Chain):
@@ -78,26 +88,43 @@ class ConvChain(_Chain):
         self.winners = None
         # Whether the last forward went layer by layer, because the pool has been changed since.
         self.apart = False
+        self.deferred = Deferred(self.replay)
 
     def forward(self, x):
         conv, relu, pool = self.conv, self.relu, self.pool
         self.apart = pool is not None and not _is_square(pool)
         if self.apart:
             return self.layer_by_layer(x)
-        x = channels_last(x, conv.weight.data.dtype)
-        y, self.winners = conv2d_chain(
-            x, conv.weight.data, conv.bias.data if conv.bias else None,
-            (conv.stride, conv.padding, conv.dilation, conv.groups), relu is not None,
-            pool is not None, conv.training)
+        x, weight, bias, plan = self.checked(x)
+        y, self.winners = conv2d_chain(x, weight, bias, plan, relu is not None, pool is not None,
+                                       conv.training)
         conv.remember(x)
         if pool:
-            replay = Deferred(self.replay)
-            pool.remember(replay)
+            pool.remember(self.deferred)
             if relu:
-                relu.remember(replay)
+                relu.remember(self.deferred)
         elif relu:
             relu.remember(y)
         return y
+
+    def checked(self, x):
+        """x in memory that runs channels last, weight, bias and the plan for them."""
+        conv = self.conv
+        weight, bias = conv.weight.data, conv.bias.data if conv.bias else None
+        options = conv.stride, conv.padding, conv.dilation, conv.groups
+        if self.last is not None:
+            seen, last_weight, last_bias, last_options, plan = self.last
+            if (weight is last_weight and bias is last_bias and options == last_options
+                    and seen.like(x)):
+                return x, weight, bias, plan
+        rows = _check.floats(x, "x", 4, weight.dtype)
+        if not rows.transpose(0, 2, 3, 1).flags.c_contiguous:
+            rows = channels_last(rows)
+        rows, kernel, plan = check_conv(rows, weight, *options)
+        start = check_bias(bias, kernel)
+        as_they_are = rows is x and kernel is weight and start is bias
+        self.last = (Seen(x), weight, bias, options, plan) if as_they_are else None
+        return rows, kernel, start, plan
 
     def layers(self):
         return [layer for layer in (self.conv, self.relu, self.pool) if layer is not None]
@@ -120,9 +147,9 @@ class ConvChain(_Chain):
             return relu_backward(dy, x) if self.input_is_relu and input_gradient else dy
         if self.ends_with_relu and not self.gradient_is_masked:
             dy = relu_backward(dy, self.relu.recall())
+        x, weight, bias, plan = self.checked(x)
         dx, dweight, dbias = conv2d_chain_backward(
-            dy, self.winners, x, conv.weight.data, conv.bias is not None,
-            (conv.stride, conv.padding, conv.dilation, conv.groups), input_gradient,
+            dy, self.winners, x, weight, bias is not None, plan, input_gradient,
             self.input_is_relu)
         conv.weight.set_grad(dweight, accumulate)
         if conv.bias:
@@ -138,28 +165,40 @@ class LinearChain(_Chain):
         self.ends_with_relu = relu is not None
 
     def forward(self, x):
-        layer = self.linear
-        x = _check.floats(x, "x", 2, layer.weight.data.dtype)
-        layer.remember(x)
-        y = linear_chain(x, layer.weight.data, layer.bias.data if layer.bias else None,
-                         self.ends_with_relu)
+        x, weight, bias, plan = self.checked(x)
+        self.linear.remember(x)
+        y = linear_chain(x, weight, bias, plan, self.ends_with_relu)
         if self.relu:
             self.relu.remember(y)
         return y
 
+    def checked(self, x):
+        """x, weight, bias and the plan for them."""
+        layer = self.linear
+        weight, bias = layer.weight.data, layer.bias.data if layer.bias else None
+        if self.last is not None:
+            seen, last_weight, last_bias, plan = self.last
+            if weight is last_weight and bias is last_bias and seen.like(x):
+                return x, weight, bias, plan
+        rows = _check.floats(x, "x", 2, weight.dtype)
+        rows, matrix, start, plan = check_linear(rows, weight, bias)
+        as_they_are = rows is x and matrix is weight and start is bias
+        self.last = (Seen(x), weight, bias, plan) if as_they_are else None
+        return rows, matrix, start, plan
+
     def backward(self, dy, input_gradient=True, accumulate=False):
         layer = self.linear
-        x, weight = layer.recall(), layer.weight
-        pending = self.gradient_is_ours and self.input_is_ours and weight.data.size >= _LARGE
+        x, weight, bias, plan = self.checked(layer.recall())
+        pending = self.gradient_is_ours and self.input_is_ours and weight.size >= _LARGE
         if self.ends_with_relu and not self.gradient_is_masked:
             dy = relu_backward(dy, self.relu.recall())
         dx, dweight, dbias = linear_chain_backward(
-            dy, x, weight.data, layer.bias is not None, input_gradient, not pending,
+            dy, x, weight, plan, bias is not None, input_gradient, not pending,
             self.input_is_relu)
         if pending:
-            weight.set_pending(WeightGradient(dy, x), accumulate)
+            layer.weight.set_pending(WeightGradient(dy, x), accumulate)
         else:
-            weight.set_grad(dweight, accumulate)
+            layer.weight.set_grad(dweight, accumulate)
         if layer.bias:
             layer.bias.set_grad(dbias, accumulate)
         return dx

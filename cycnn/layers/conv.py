@@ -68,7 +68,7 @@ class Conv2d(Module):
 
     def backward(self, dy, input_gradient=True, accumulate=False):
         dx, dweight, dbias = conv2d_backward(
-            dy, self.recall(), self.weight.data, self.bias is not None,
+            dy, channels_last(self.recall()), self.weight.data, self.bias is not None,
             self.stride, self.padding, self.dilation, self.groups, input_gradient)
         self.weight.set_grad(dweight, accumulate)
         if self.bias:

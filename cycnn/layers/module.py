@@ -42,7 +42,7 @@ class Parameter:
         if accumulate and self.grad is not None:
             self._grad += grad
         else:
-            self.grad = grad
+            self._grad, self.pending = grad, None
 
     def set_pending(self, pending, accumulate=False):
         """:meth:`set_grad` for a gradient that `pending.array()` works out."""

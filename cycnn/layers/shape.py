@@ -1,6 +1,6 @@
 """Layers that only change the shape."""
 
-from ..functional import flatten, flatten_backward
+from ..functional.layout import flatten, unflatten
 from .module import Module
 
 
@@ -19,4 +19,4 @@ class Flatten(Module):
 
     def backward(self, dy, input_gradient=True, accumulate=False):
         input_size = self.recall()
-        return flatten_backward(dy, input_size) if input_gradient else None
+        return unflatten(dy, input_size) if input_gradient else None
