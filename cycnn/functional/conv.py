@@ -20,7 +20,7 @@ _INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
 _WEIGHT_GRADIENT = _check.by_dtype(weight_kernel.weight_gradient)
 _STRIPS_FORWARD = dict.fromkeys(_check.FLOATS, strips.forward)
 _STRIPS_INPUT_GRADIENT = dict.fromkeys(_check.FLOATS, strips.input_gradient)
-_STRIPS_WEIGHT_GRADIENT = _check.by_dtype(strips_weight.weight_gradient)
+_STRIPS_WEIGHT_GRADIENT = dict.fromkeys(_check.FLOATS, strips_weight.weight_gradient)
 
 
 class Plan:

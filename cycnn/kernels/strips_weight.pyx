@@ -17,7 +17,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .axis cimport Phase, forward_axes
-from .buffers cimport allocate, whole_lines
+from .buffers cimport address, address_of_4d, allocate, whole_lines
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_WEIGHT_FIT, STRIPS_WEIGHT_ROWS, Strips,
                       Window, advance, cut, gather, lay_out, open_window, spread_numbers,
                       strips_weight_sum)
@@ -46,6 +46,7 @@ cdef enum:
 cdef struct Gradient:
     Strips strips
     strips_weight_sum sum
+    const unsigned char *winners    # of the pool that dy lies behind, or NULL: see gather
     Py_ssize_t out_channels
     Py_ssize_t kernel_height
     Py_ssize_t kernel_width
@@ -56,9 +57,7 @@ cdef struct Gradient:
     Py_ssize_t size             # of the sums of one chunk: (terms + 1) vectors an output channel
 
 
-def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy,
-                    const unsigned char[:, :, :, ::1] winners, real[:, :, :, ::1] dweight,
-                    real[::1] dbias, Py_ssize_t out_height, Py_ssize_t out_width,
+def weight_gradient(x, dy, winners, dweight, dbias, Py_ssize_t out_height, Py_ssize_t out_width,
                     Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left,
                     Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
     """dweight and dbias from x and dy (N, out_height, out_width, K), as conv_weight; groups is 1.
@@ -66,25 +65,35 @@ def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy,
     With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
     """
     cdef Gradient g
-    cdef Py_ssize_t height = dweight.shape[2], width = dweight.shape[3]
-    cdef Py_ssize_t *out_shape = [dy.shape[0], out_height, out_width, dy.shape[3]]
-    cdef const unsigned char *winner = NULL
-    cdef void *axes = forward_axes(&g.strips.rows, &g.strips.columns, x.shape, out_shape, height,
-                                   width, stride_h, stride_w, top, left, dilation_h, dilation_w)
+    cdef Py_ssize_t src[4]
+    cdef Py_ssize_t dst[4]
+    cdef Py_ssize_t kernel[4]
+    cdef const char *px = address_of_4d(x, src)
+    cdef const char *pdy = address_of_4d(dy, dst)
+    cdef char *pdw = address_of_4d(dweight, kernel)
+    cdef char *pdb = NULL if dbias is None else address(dbias)
+    cdef const char *won = NULL if winners is None else address(winners)
+    cdef bint is_double = x.itemsize == sizeof(double)
+    dst[1], dst[2] = out_height, out_width
+    cdef void *axes = forward_axes(&g.strips.rows, &g.strips.columns, src, dst, kernel[2],
+                                   kernel[3], stride_h, stride_w, top, left, dilation_h,
+                                   dilation_w)
+    g.kernel_height, g.kernel_width, g.out_channels = kernel[2], kernel[3], dst[3]
+    g.winners = <const unsigned char *>won
     try:
-        g.kernel_height, g.kernel_width, g.out_channels = height, width, dy.shape[3]
-        if winners is not None:
-            winner = &winners[0, 0, 0, 0]
         with nogil:
-            run(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], winner, &dweight[0, 0, 0, 0],
-                NULL if dbias is None else &dbias[0], x.shape[0], x.shape[3], threads)
+            if is_double:
+                run(&g, <const double *>px, <const double *>pdy, <double *>pdw, <double *>pdb,
+                    src[0], src[3], threads)
+            else:
+                run(&g, <const float *>px, <const float *>pdy, <float *>pdw, <float *>pdb, src[0],
+                    src[3], threads)
     finally:
         free(axes)
 
 
-cdef int run(Gradient *g, const real *x, const real *dy, const unsigned char *winners,
-             real *dweight, real *dbias, Py_ssize_t n, Py_ssize_t channels,
-             int threads) except -1 nogil:
+cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *dbias, Py_ssize_t n,
+             Py_ssize_t channels, int threads) except -1 nogil:
     cdef Strips *strips = &g.strips
     cdef Py_ssize_t lanes = lanes_of(x), out_width = strips.columns.dst_size, i
     g.terms = g.kernel_height * g.kernel_width * channels
@@ -107,7 +116,7 @@ cdef int run(Gradient *g, const real *x, const real *dy, const unsigned char *wi
     cdef size_t window_size = whole_lines(strips.capacity * strips.row_length * sizeof(real))
     cdef size_t dy_size = whole_lines(g.step_rows * g.sum.dy_row * sizeof(real))
     cdef size_t thread_size = window_size + dy_size
-    if winners:
+    if g.winners:
         thread_size += whole_lines(
             spread_numbers(lanes, out_width, g.out_channels) * sizeof(real))
     cdef void *block
@@ -121,14 +130,23 @@ cdef int run(Gradient *g, const real *x, const real *dy, const unsigned char *wi
     cdef char *buffers = memory + sums_size + zeros_size
     memset(zeros, 0, zeros_size)
     place_terms(g, <Py_ssize_t *>(buffers + thread_size * threads))
-    for i in prange(chunks, num_threads=threads, schedule="dynamic"):
-        sum_chunk(g, x, dy, winners, zeros, sums + i * g.size, strips.n_groups * i // chunks,
-                  strips.n_groups * (i + 1) // chunks, dbias != NULL,
-                  <real *>(buffers + threadid() * thread_size),
-                  <real *>(buffers + threadid() * thread_size + window_size),
-                  <real *>(buffers + threadid() * thread_size + window_size + dy_size))
-    for i in prange(g.out_channels, num_threads=threads, schedule="static"):
-        add_chunks(g, sums, chunks, dweight, dbias, i)
+    # One thread does without OpenMP: a region of one thread costs as much as a small image.
+    if threads == 1:
+        for i in range(chunks):
+            sum_chunk(g, x, dy, zeros, sums + i * g.size, strips.n_groups * i // chunks,
+                      strips.n_groups * (i + 1) // chunks, dbias != NULL, <real *>buffers,
+                      <real *>(buffers + window_size), <real *>(buffers + window_size + dy_size))
+        for i in range(g.out_channels):
+            add_chunks(g, sums, chunks, dweight, dbias, i)
+    else:
+        for i in prange(chunks, num_threads=threads, schedule="dynamic"):
+            sum_chunk(g, x, dy, zeros, sums + i * g.size, strips.n_groups * i // chunks,
+                      strips.n_groups * (i + 1) // chunks, dbias != NULL,
+                      <real *>(buffers + threadid() * thread_size),
+                      <real *>(buffers + threadid() * thread_size + window_size),
+                      <real *>(buffers + threadid() * thread_size + window_size + dy_size))
+        for i in prange(g.out_channels, num_threads=threads, schedule="static"):
+            add_chunks(g, sums, chunks, dweight, dbias, i)
     free(block)
     return 0
 
@@ -168,10 +186,9 @@ cdef void place_terms(Gradient *g, Py_ssize_t *offsets) noexcept nogil:
                 offsets += 1
 
 
-cdef void sum_chunk(const Gradient *g, const real *x, const real *dy,
-                    const unsigned char *winners, const real *zeros, real *sums,
-                    Py_ssize_t begin, Py_ssize_t end, bint bias, real *window, real *dy_rows,
-                    real *spread) noexcept nogil:
+cdef void sum_chunk(const Gradient *g, const real *x, const real *dy, const real *zeros,
+                    real *sums, Py_ssize_t begin, Py_ssize_t end, bint bias, real *window,
+                    real *dy_rows, real *spread) noexcept nogil:
     """The sums over the groups of strips begin <= group < end.
 
     sums[output channel, kernel row, kernel column, channel], then the bias's, each one vector.
@@ -186,13 +203,13 @@ cdef void sum_chunk(const Gradient *g, const real *x, const real *dy,
         while row < strips.height:
             rows = min(g.step_rows, strips.height - row)
             base = advance(strips, &w, x, NULL, zeros, row * strips.rows.src_step, window, spread)
-            gather_dy(g, &w, dy, winners, zeros, row, rows, dy_rows, spread)
+            gather_dy(g, &w, dy, zeros, row, rows, dy_rows, spread)
             sum_rows(g, base, dy_rows, rows, group == begin and row == 0, bias, sums)
             row += rows
 
 
-cdef void gather_dy(const Gradient *g, Window *w, const real *dy, const unsigned char *winners,
-                    const real *zeros, Py_ssize_t first, Py_ssize_t count, real *dy_rows,
+cdef void gather_dy(const Gradient *g, Window *w, const real *dy, const real *zeros,
+                    Py_ssize_t first, Py_ssize_t count, real *dy_rows,
                     real *spread) noexcept nogil:
     """The strips' rows first <= row < first + count of dy, interleaved; zeros below the image."""
     cdef const Strips *strips = &g.strips
@@ -201,7 +218,7 @@ cdef void gather_dy(const Gradient *g, Window *w, const real *dy, const unsigned
     for i in range(count):
         for lane in range(strips.lanes):
             rows[lane] = w.begin[lane] + first + i
-        gather(w, strips.lanes, rows, dy, winners, zeros, strips.rows.dst_size,
+        gather(w, strips.lanes, rows, dy, g.winners, zeros, strips.rows.dst_size,
                strips.columns.dst_size, g.out_channels, 0, strips.columns.dst_size, spread,
                dy_rows + i * g.sum.dy_row)
 
