@@ -30,8 +30,6 @@ cdef enum:
     STRIP_ROW_BYTES = 1536
     # The same for one row of x, whose columns fit L1: the weight is read in pieces that long.
     ROW_BYTES = 1 << 14
-    # Columns of which one row of x makes one step.
-    PIECE = 512
 
 
 # The arrays of `forward` and `backward` are in C order, all of float or all of double, as `size`
@@ -245,26 +243,30 @@ cdef void sgd_strip(const real *dy, const real *x, real *weight, real *velocity,
                     Py_ssize_t next_end, real lr, real momentum, real weight_decay, bint nesterov,
                     real *buffer) noexcept nogil:
     """The columns first <= i < end of weight and velocity: one tile of rows after the other."""
-    # One row of x: pieces so short that the weight's lines keep arriving while they are multiplied.
-    cdef Py_ssize_t tiles = n_out if n == 1 else (n_out + PACKED_ROWS - 1) // PACKED_ROWS
-    cdef Py_ssize_t count = end - first, step = PIECE if n == 1 else max(count, 1)
-    cdef Py_ssize_t tile, row, top, bottom, at, k, part
+    cdef Py_ssize_t tiles = (n_out + PACKED_ROWS - 1) // PACKED_ROWS, count = end - first
+    cdef Py_ssize_t tile, row, top, bottom, at
     cdef real *gradient = buffer
+    # Of one row of x the gradient is a multiple. With weight decay the sum of the two would be
+    # rounded once, where a gradient that was written is rounded twice.
+    cdef bint multiple = n == 1 and weight_decay == 0
     buffer += PACKED_ROWS * count
     if n > 1 and n_out > 1:
         tile_pack_panels(x + first, n_in, n, count, buffer)
     for tile in range(tiles):
-        top, bottom, k = n_out * tile // tiles, n_out * (tile + 1) // tiles, 0
-        while k < count:
-            part = min(step, count - k)
-            at = top * n_in + first + k
-            tile_of_rows(dy, tile, tiles, n_out, n, x + first + k, n_in, part, next_end - end,
-                         weight + at, n_in, gradient, part, buffer)
-            for row in range(bottom - top):
-                sgd_range(weight + at, gradient + row * part, velocity + at if velocity else velocity,
-                          part, lr, momentum, weight_decay, nesterov, False)
-                at += n_in
-            k += step
+        top, bottom = n_out * tile // tiles, n_out * (tile + 1) // tiles
+        if not multiple:
+            tile_of_rows(dy, tile, tiles, n_out, n, x + first, n_in, count, next_end - end,
+                         weight + top * n_in + first, n_in, gradient, count, buffer)
+        for row in range(top, bottom):
+            at = row * n_in + first
+            # Two calls, since the compiler rounds otherwise where the scale is known to be 1.
+            if multiple:
+                sgd_range(weight + at, dy[row], x + first, velocity + at if velocity else velocity,
+                          count, lr, momentum, weight_decay, nesterov, False)
+            else:
+                sgd_range(weight + at, <real>1, gradient + (row - top) * count,
+                          velocity + at if velocity else velocity, count, lr, momentum,
+                          weight_decay, nesterov, False)
 
 
 cdef void product(const real *a, Py_ssize_t n_rows, Py_ssize_t n_terms, const real *b,
