@@ -97,3 +97,25 @@ def test_sums_of_several_parts(rows, inputs, outputs, dtype, rng):
     for result, right in zip(linear_backward(dy, x, weight, bias=True),
                              (dy @ weight, dy.T @ x, dy.sum(0))):
         np.testing.assert_array_equal(result, right)
+
+
+@pytest.mark.parametrize("inputs, outputs", [(4100, 19), (9000, 3), (1, 9), (50, 1), (97, 260)])
+def test_gradients_of_one_row_are_what_they_are_in_a_batch(inputs, outputs, dtype, rng):
+    """One row has a way of its own through the weight; its sums have the same order."""
+    x, weight, dy = (normal(rng, dtype, *shape) for shape in (
+        (11, inputs), (outputs, inputs), (11, outputs)))
+    together = linear_backward(dy, x, weight)[0]
+    for row in (0, 5, 10):
+        alone = slice(row, row + 1)
+        dx, dweight, _ = linear_backward(dy[alone], x[alone], weight)
+        np.testing.assert_array_equal(dx, together[alone])
+        np.testing.assert_array_equal(dweight, dy[alone].T * x[alone])
+
+
+@pytest.mark.parametrize("rows, inputs, outputs", [(9, 1200, 300), (300, 500, 9), (1300, 70, 40)])
+def test_strips_of_few_panels(rows, inputs, outputs, dtype, rng):
+    """So many terms that a strip of columns is narrow, odd rests of everything."""
+    x, weight, dy = (whole(rng, dtype, *shape) for shape in (
+        (rows, inputs), (outputs, inputs), (rows, outputs)))
+    for result, right in zip(linear_backward(dy, x, weight), (dy @ weight, dy.T @ x)):
+        np.testing.assert_array_equal(result, right)

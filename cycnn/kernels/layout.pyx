@@ -15,9 +15,9 @@ ctypedef fused pixel:
 
 cdef extern from "transpose.h":
     void f32_transpose(const float *x, Py_ssize_t x_row, Py_ssize_t rows, Py_ssize_t columns,
-                       float *y, Py_ssize_t y_row) nogil
+                       float *y, Py_ssize_t y_row, Py_ssize_t ahead) nogil
     void f64_transpose(const double *x, Py_ssize_t x_row, Py_ssize_t rows, Py_ssize_t columns,
-                       double *y, Py_ssize_t y_row) nogil
+                       double *y, Py_ssize_t y_row, Py_ssize_t ahead) nogil
 
 # The shortest piece of an image's longer axis that is worth a task of its own.
 cdef enum:
@@ -42,25 +42,29 @@ def transpose(x, y, Py_ssize_t images, Py_ssize_t rows, Py_ssize_t columns, int 
     with nogil:
         if threads == 1:
             for i in range(images * pieces):
-                transpose_task(px, py, is_double, rows, columns, pieces, i)
+                transpose_task(px, py, is_double, rows, columns, pieces, i, images)
         else:
             for i in prange(images * pieces, num_threads=threads, schedule="static"):
-                transpose_task(px, py, is_double, rows, columns, pieces, i)
+                transpose_task(px, py, is_double, rows, columns, pieces, i, images)
 
 
 cdef void transpose_task(const char *x, char *y, bint is_double, Py_ssize_t rows,
-                         Py_ssize_t columns, Py_ssize_t pieces, Py_ssize_t task) noexcept nogil:
+                         Py_ssize_t columns, Py_ssize_t pieces, Py_ssize_t task,
+                         Py_ssize_t images) noexcept nogil:
     if is_double:
-        transpose_piece(<const double *>x, <double *>y, rows, columns, pieces, task)
+        transpose_piece(<const double *>x, <double *>y, rows, columns, pieces, task, images)
     else:
-        transpose_piece(<const float *>x, <float *>y, rows, columns, pieces, task)
+        transpose_piece(<const float *>x, <float *>y, rows, columns, pieces, task, images)
 
 
 cdef inline void transpose_piece(const real *x, real *y, Py_ssize_t rows, Py_ssize_t columns,
-                                 Py_ssize_t pieces, Py_ssize_t task) noexcept nogil:
+                                 Py_ssize_t pieces, Py_ssize_t task,
+                                 Py_ssize_t images) noexcept nogil:
     """Of one image, the part of its longer axis that is `task`'s."""
     cdef Py_ssize_t image = task // pieces, piece = task % pieces
     cdef Py_ssize_t top = 0, bottom = rows, left = 0, right = columns
+    # Whole images: the next one is sent for meanwhile. Pieces are few, and not worth it.
+    cdef Py_ssize_t ahead = rows * columns if pieces == 1 and image + 1 < images else 0
     if rows > columns:
         top, bottom = rows * piece // pieces, rows * (piece + 1) // pieces
     else:
@@ -68,9 +72,9 @@ cdef inline void transpose_piece(const real *x, real *y, Py_ssize_t rows, Py_ssi
     x = x + image * rows * columns + top * columns + left
     y = y + image * rows * columns + left * rows + top
     if real is float:
-        f32_transpose(x, columns, bottom - top, right - left, y, rows)
+        f32_transpose(x, columns, bottom - top, right - left, y, rows, ahead)
     else:
-        f64_transpose(x, columns, bottom - top, right - left, y, rows)
+        f64_transpose(x, columns, bottom - top, right - left, y, rows, ahead)
 
 
 def gather(const pixel[:, ::1] images, const long long[::1] indices, const real[::1] mean,

@@ -14,24 +14,22 @@ from libc.stdlib cimport free
 
 from .buffers cimport address, allocate, whole_lines
 from .relu cimport mask_with
-from .tile cimport (DOT_COLUMNS, DOT_ROWS, TILE_FROM_C, TILE_FROM_ZERO, TILE_ROWS_2, lanes_of, real,
-                    tile_dots, tile_pack_panels, tile_rows, tile_sum)
+from .tile cimport (DOT_COLUMNS, DOT_ROWS, PACKED_ROWS, PACKED_VECTORS, lanes_of, real, tile_ahead,
+                    tile_combine, tile_dots, tile_pack_panels, tile_packed)
 from .update cimport sgd_range
 
 cdef enum:
-    # Terms of a dot product that are summed at once: the rows of one tile fit L1. Fixed, so that
-    # the order of the additions depends on the length alone.
+    # Terms of a dot product that are summed at once, about: the rows of one tile fit L1. Fixed, so
+    # that the order of the additions depends on the length alone.
     DOT_TERMS = 1024
     # Rows of x that one task takes at most: with DOT_TERMS numbers of each, a part of L2.
-    TASK_ROWS = 64
-    # Bytes of the columns that one task of the backward pass takes at most, and the terms that are
-    # summed at once there: together a part of L2.
-    STRIP_BYTES = 2048
-    PANEL_TERMS = 128
-    # Rows of the weight whose step is made at once, while their gradient is in L2.
-    UPDATE_ROWS = 64
-    # A weight of at most so many bytes is still in L2 when it is wanted again.
-    IN_PLACE_BYTES = 1 << 18
+    TASK_ROWS = 128
+    # Bytes of the packed columns that the backward pass and the optimizer's step work on at once: a
+    # part of L2. And the most of one row: longer pieces make the step no faster.
+    STRIP_BYTES = 1 << 18
+    STRIP_ROW_BYTES = 1536
+    # The same for one row of x, whose columns fit L1: the weight is read in pieces that long.
+    ROW_BYTES = 1 << 14
 
 
 # The arrays of `forward` and `backward` are in C order, all of float or all of double, as `size`
@@ -83,16 +81,27 @@ cdef void forward_task(const real *x, const real *weight, const real *bias, real
                        Py_ssize_t n_in, Py_ssize_t n_out, bint relu, Py_ssize_t row,
                        Py_ssize_t row_end, Py_ssize_t output,
                        Py_ssize_t output_end) noexcept nogil:
-    cdef Py_ssize_t i, o, j
+    cdef Py_ssize_t i, o, j, next, end
+    # In parts of even length, whole vectors: a short one at the end costs as much to add up.
+    cdef Py_ssize_t parts = (n_in + DOT_TERMS - 1) // DOT_TERMS, lanes = lanes_of(x)
+    cdef Py_ssize_t length = ((n_in + parts - 1) // parts + lanes - 1) // lanes * lanes
+    # For many rows of x, all outputs share what has been read of it. For one, a weight's rows are
+    # read from their beginnings to their ends, as memory is read fastest.
+    cdef Py_ssize_t together = DOT_COLUMNS if row_end - row == 1 else output_end - output
     for i in range(row, row_end):
         for o in range(output, output_end):
             y[i * n_out + o] = bias[o] if bias else 0
-    j = 0
-    while j < n_in:
-        tile_dots(x + row * n_in + j, n_in, row_end - row, weight + output * n_in + j, n_in,
-                  output_end - output, min(<Py_ssize_t>DOT_TERMS, n_in - j),
-                  y + row * n_out + output, n_out)
-        j += DOT_TERMS
+    o = output
+    while o < output_end:
+        end = min(output_end, o + together)
+        j = 0
+        while j < n_in:
+            next = j + length if j + length < n_in else j
+            tile_dots(x + row * n_in + j, n_in, row_end - row, weight + o * n_in + j, n_in, end - o,
+                      min(length, n_in - j), x + row * n_in + next, weight + o * n_in + next,
+                      y + row * n_out + o, n_out)
+            j += length
+        o = end
     if relu:
         for i in range(row, row_end):
             for o in range(output, output_end):
@@ -125,26 +134,36 @@ def backward(dy, x, weight, dweight, dbias, dx, Py_ssize_t n, Py_ssize_t n_in, P
 cdef int backward_strips(const real *dy, const real *x, const real *weight, real *dweight,
                          real *dbias, real *dx, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out,
                          bint masked, int threads) except -1 nogil:
-    # Strips of columns, of even width, as many for each thread.
-    cdef Py_ssize_t panel = 2 * lanes_of(x), panels = (n_in + panel - 1) // panel, i, o
-    cdef Py_ssize_t strip = STRIP_BYTES // (panel * <Py_ssize_t>sizeof(real))
-    cdef Py_ssize_t strips = ((panels + strip - 1) // strip + threads - 1) // threads * threads
-    cdef size_t buffer_size = whole_lines(STRIP_BYTES * min(<Py_ssize_t>PANEL_TERMS, max(n, n_out)))
+    cdef Py_ssize_t i, o, width, strips
+    cdef const real *rows = NULL
+    cdef const real *columns = NULL
+    cdef size_t buffer_size, packed = whole_lines(n * n_out * sizeof(real))
     cdef void *block
-    cdef char *buffers = allocate(buffer_size * threads, &block)
+    cdef char *buffers
+    width = strip_width(x, n, max(n if dweight else 0, n_out if dx else 0))
+    strips = count_strips(n_in, width, threads)
+    buffer_size = width * max(n, n_out) * sizeof(real) if n > 1 else 0
+    buffers = allocate(2 * packed + buffer_size * threads, &block)
     if not buffers:
         with gil:
             raise MemoryError("no memory for the working buffer of a linear layer")
+    if dweight:
+        columns = pack_rows(dy, 1, n_out, n_out, n, <real *>buffers)
+    if dx:
+        rows = pack_rows(dy, n_out, 1, n, n_out, <real *>(buffers + packed))
+    buffers += 2 * packed
     if threads == 1:
         for i in range(strips):
-            backward_strip(dy, x, weight, dweight, dx, n, n_in, n_out, masked,
-                           panels * i // strips * panel,
-                           min(n_in, panels * (i + 1) // strips * panel), <real *>buffers)
+            backward_strip(columns, rows, x, weight, dweight, dx, n, n_in, n_out, masked,
+                           strip_start(x, n_in, strips, i),
+                           strip_start(x, n_in, strips, i + 1),
+                           strip_start(x, n_in, strips, i + 2), <real *>buffers)
     else:
         for i in prange(strips, num_threads=threads, schedule="static"):
-            backward_strip(dy, x, weight, dweight, dx, n, n_in, n_out, masked,
-                           panels * i // strips * panel,
-                           min(n_in, panels * (i + 1) // strips * panel),
+            backward_strip(columns, rows, x, weight, dweight, dx, n, n_in, n_out, masked,
+                           strip_start(x, n_in, strips, i),
+                           strip_start(x, n_in, strips, i + 1),
+                           strip_start(x, n_in, strips, i + 2),
                            <real *>(buffers + threadid() * buffer_size))
     free(block)
     if dbias:
@@ -156,17 +175,22 @@ cdef int backward_strips(const real *dy, const real *x, const real *weight, real
     return 0
 
 
-cdef void backward_strip(const real *dy, const real *x, const real *weight, real *dweight, real *dx,
-                         Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out, bint masked,
-                         Py_ssize_t first, Py_ssize_t end, real *buffer) noexcept nogil:
-    """The columns first <= i < end of dweight and of dx, unless they are NULL."""
+cdef void backward_strip(const real *columns, const real *rows, const real *x, const real *weight,
+                         real *dweight, real *dx, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out,
+                         bint masked, Py_ssize_t first, Py_ssize_t end, Py_ssize_t next_end,
+                         real *buffer) noexcept nogil:
+    """The columns first <= i < end of dweight and of dx, unless they are NULL.
+
+    `columns` and `rows` are dy packed as each of the two needs it. After this strip comes that to
+    next_end.
+    """
     cdef Py_ssize_t row
     if dweight:
-        product(dy, 1, n_out, n_out, n, x + first, n_in, end - first, dweight + first, n_in,
-                buffer)
+        product(columns, n_out, n, x + first, n_in, end - first, next_end - end, dweight + first,
+                n_in, buffer)
     if dx:
-        product(dy, n_out, 1, n, n_out, weight + first, n_in, end - first, dx + first, n_in,
-                buffer)
+        product(rows, n, n_out, weight + first, n_in, end - first, next_end - end, dx + first,
+                n_in, buffer)
         if masked:
             for row in range(n):
                 mask_with(dx + row * n_in + first, x + row * n_in + first, end - first)
@@ -194,73 +218,141 @@ def sgd(dy, x, weight, velocity, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out
 cdef int sgd_strips(const real *dy, const real *x, real *weight, real *velocity, Py_ssize_t n,
                     Py_ssize_t n_in, Py_ssize_t n_out, real lr, real momentum, real weight_decay,
                     bint nesterov, int threads) except -1 nogil:
-    cdef Py_ssize_t panel = 2 * lanes_of(x), panels = (n_in + panel - 1) // panel, i
-    cdef Py_ssize_t strip = STRIP_BYTES // (panel * <Py_ssize_t>sizeof(real))
-    cdef Py_ssize_t strips = ((panels + strip - 1) // strip + threads - 1) // threads * threads
-    cdef size_t panel_size = whole_lines(STRIP_BYTES * min(<Py_ssize_t>PANEL_TERMS, n))
-    cdef size_t buffer_size = panel_size + STRIP_BYTES * min(<Py_ssize_t>UPDATE_ROWS, n_out)
+    cdef Py_ssize_t width = strip_width(x, n, n), strips = count_strips(n_in, width, threads), i
+    cdef const real *columns
+    cdef size_t packed = whole_lines(n * n_out * sizeof(real))
+    cdef size_t buffer_size = width * (n + PACKED_ROWS) * sizeof(real)
     cdef void *block
-    cdef char *buffers = allocate(buffer_size * threads, &block)
+    cdef char *buffers = allocate(packed + buffer_size * threads, &block)
     if not buffers:
         with gil:
             raise MemoryError("no memory for the working buffer of a linear layer")
+    columns = pack_rows(dy, 1, n_out, n_out, n, <real *>buffers)
+    buffers += packed
     for i in prange(strips, num_threads=threads, schedule="static"):
-        sgd_strip(dy, x, weight, velocity, n, n_in, n_out, panels * i // strips * panel,
-                  min(n_in, panels * (i + 1) // strips * panel), lr, momentum, weight_decay,
-                  nesterov, <real *>(buffers + threadid() * buffer_size),
-                  <real *>(buffers + threadid() * buffer_size + panel_size))
+        sgd_strip(columns, x, weight, velocity, n, n_in, n_out,
+                  strip_start(x, n_in, strips, i), strip_start(x, n_in, strips, i + 1),
+                  strip_start(x, n_in, strips, i + 2), lr, momentum, weight_decay, nesterov,
+                  <real *>(buffers + threadid() * buffer_size))
     free(block)
     return 0
 
 
 cdef void sgd_strip(const real *dy, const real *x, real *weight, real *velocity, Py_ssize_t n,
-                    Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t first, Py_ssize_t end, real lr,
-                    real momentum, real weight_decay, bint nesterov, real *buffer,
-                    real *gradient) noexcept nogil:
-    """The columns first <= i < end of weight and velocity."""
-    cdef Py_ssize_t row = 0, rows, i, at
-    while row < n_out:
-        rows = min(<Py_ssize_t>UPDATE_ROWS, n_out - row)
-        product(dy + row, 1, n_out, rows, n, x + first, n_in, end - first, gradient, end - first,
-                buffer)
-        for i in range(rows):
-            at = (row + i) * n_in + first
-            sgd_range(weight + at, gradient + i * (end - first),
-                      velocity + at if velocity else velocity, end - first, lr, momentum,
-                      weight_decay, nesterov, False)
-        row += rows
+                    Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t first, Py_ssize_t end,
+                    Py_ssize_t next_end, real lr, real momentum, real weight_decay, bint nesterov,
+                    real *buffer) noexcept nogil:
+    """The columns first <= i < end of weight and velocity: one tile of rows after the other."""
+    cdef Py_ssize_t tiles = (n_out + PACKED_ROWS - 1) // PACKED_ROWS, count = end - first
+    cdef Py_ssize_t tile, row, top, bottom, at
+    cdef real *gradient = buffer
+    # Of one row of x the gradient is a multiple. With weight decay the sum of the two would be
+    # rounded once, where a gradient that was written is rounded twice.
+    cdef bint multiple = n == 1 and weight_decay == 0
+    buffer += PACKED_ROWS * count
+    if n > 1 and n_out > 1:
+        tile_pack_panels(x + first, n_in, n, count, buffer)
+    for tile in range(tiles):
+        top, bottom = n_out * tile // tiles, n_out * (tile + 1) // tiles
+        if not multiple:
+            tile_of_rows(dy, tile, tiles, n_out, n, x + first, n_in, count, next_end - end,
+                         weight + top * n_in + first, n_in, gradient, count, buffer)
+        for row in range(top, bottom):
+            at = row * n_in + first
+            # Two calls, since the compiler rounds otherwise where the scale is known to be 1.
+            if multiple:
+                sgd_range(weight + at, dy[row], x + first, velocity + at if velocity else velocity,
+                          count, lr, momentum, weight_decay, nesterov, False)
+            else:
+                sgd_range(weight + at, <real>1, gradient + (row - top) * count,
+                          velocity + at if velocity else velocity, count, lr, momentum,
+                          weight_decay, nesterov, False)
 
 
-cdef void product(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, Py_ssize_t n_rows,
-                  Py_ssize_t n_terms, const real *b, Py_ssize_t row, Py_ssize_t count, real *c,
+cdef void product(const real *a, Py_ssize_t n_rows, Py_ssize_t n_terms, const real *b,
+                  Py_ssize_t row, Py_ssize_t count, Py_ssize_t next_count, real *c,
                   Py_ssize_t c_row, real *buffer) noexcept nogil:
-    """c[i, k] = sum over j of a[i * a_row + j * a_step] * b[j, k] for k < count.
+    """c[i, k] = sum over j of a[i, j] * b[j, k] for k < count, a from pack_rows().
 
-    Rows of b are `row` apart. b is copied into panels of two vectors: its rows may be a
-    multiple of 4 KB apart, where all of them share the same few places of the L1 cache. One tile
-    of rows is computed for all panels in turn, so that c is written in long stretches. A b that
-    serves for one tile only, and fits L2, is read where it lies.
+    Rows of b are `row` apart. b is copied into panels: its rows may be a multiple of 4 KB apart,
+    where all of them share the same few places of the L1 cache. One tile of rows is computed for
+    all panels in turn, so that c is written in long stretches. The next_count columns after these
+    are wanted next.
     """
-    cdef Py_ssize_t panel = 2 * lanes_of(a), tiles = (n_rows + TILE_ROWS_2 - 1) // TILE_ROWS_2
-    cdef Py_ssize_t no_offset = 0, j = 0, tile, top, k, part
-    cdef bint in_place = tiles == 1 and n_terms * row * <Py_ssize_t>sizeof(real) <= IN_PLACE_BYTES
-    # Vectors are loaded whole, so the last panel is copied if it does not fill them.
-    cdef Py_ssize_t whole = count - count % panel if in_place else 0
-    cdef tile_sum sum
-    sum.a_row, sum.a_step, sum.c_row = a_row, a_step, c_row
-    sum.n_runs, sum.runs = 1, &no_offset
-    while j < n_terms:
-        sum.run_length = min(<Py_ssize_t>PANEL_TERMS, n_terms - j)
-        tile_pack_panels(b + j * row + whole, row, sum.run_length, count - whole, buffer)
-        for tile in range(tiles):
-            top, k = n_rows * tile // tiles, 0
-            while k < count:
-                part = min(panel, count - k)
-                sum.b_step = row if k < whole else panel if part > panel // 2 else panel // 2
-                tile_rows(&sum, n_rows * (tile + 1) // tiles - top, <int>part,
-                          a + top * a_row + j * a_step,
-                          b + j * row + k if k < whole else buffer + (k - whole) * sum.run_length,
-                          NULL, c + top * c_row + k, TILE_FROM_ZERO if j == 0 else TILE_FROM_C,
-                          False)
-                k += panel
-        j += PANEL_TERMS
+    cdef Py_ssize_t tiles = (n_rows + PACKED_ROWS - 1) // PACKED_ROWS, tile, top
+    if n_rows > 1 and n_terms > 1:
+        tile_pack_panels(b, row, n_terms, count, buffer)
+    for tile in range(tiles):
+        top = n_rows * tile // tiles
+        tile_of_rows(a, tile, tiles, n_rows, n_terms, b, row, count, next_count, c + top * c_row,
+                     c_row, c + top * c_row, c_row, buffer)
+
+
+cdef void tile_of_rows(const real *a, Py_ssize_t tile, Py_ssize_t tiles, Py_ssize_t n_rows,
+                       Py_ssize_t n_terms, const real *b, Py_ssize_t row, Py_ssize_t count,
+                       Py_ssize_t next_count, const real *soon, Py_ssize_t soon_row, real *c,
+                       Py_ssize_t c_row, const real *panels) noexcept nogil:
+    """One tile of the product's rows; b is packed in `panels` too.
+
+    While it is computed, its share of the next columns of b is sent for, and the rows at `soon`.
+    With one row, or one term, each number of b is needed once in a row of c: read where it lies.
+    """
+    cdef Py_ssize_t width = PACKED_VECTORS * lanes_of(a), top = n_rows * tile // tiles, k = 0
+    cdef int rows = <int>(n_rows * (tile + 1) // tiles - top)
+    cdef Py_ssize_t share = n_terms * tile // tiles
+    cdef tile_ahead now, later
+    a += top * n_terms
+    if n_rows == 1 or n_terms == 1:
+        for k in range(rows):
+            tile_combine(a + k, n_terms, b, row, count, c + k * c_row)
+        return
+    now.row, now.rows = soon_row * <Py_ssize_t>sizeof(real), rows
+    later.row = row * <Py_ssize_t>sizeof(real)
+    while k < count:
+        now.first = soon + k
+        # Panels of the next strip that there are none of stand for nothing to send for.
+        if k < next_count:
+            later.first = b + share * row + count + k
+            later.rows = n_terms * (tile + 1) // tiles - share
+        else:
+            later.first, later.rows = panels, 1
+        tile_packed(rows, a, panels + k * n_terms, n_terms, &now, &later, c + k, c_row,
+                    <int>min(width, count - k))
+        k += width
+
+
+cdef const real *pack_rows(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, Py_ssize_t n_rows,
+                           Py_ssize_t n_terms, real *to) noexcept nogil:
+    """a[i * a_row + j * a_step], tile after tile of rows: for each j the tile's i side by side."""
+    cdef Py_ssize_t tiles = (n_rows + PACKED_ROWS - 1) // PACKED_ROWS, tile, top, rows, i, j
+    cdef real *start = to
+    for tile in range(tiles):
+        top, rows = n_rows * tile // tiles, n_rows * (tile + 1) // tiles - n_rows * tile // tiles
+        for j in range(n_terms):
+            for i in range(rows):
+                to[i] = a[(top + i) * a_row + j * a_step]
+            to += rows
+    return start
+
+
+cdef Py_ssize_t strip_width(const real *kind, Py_ssize_t n, Py_ssize_t n_terms) noexcept nogil:
+    """Columns of one strip, whole panels, for n rows of x and sums of so many terms."""
+    cdef Py_ssize_t panel = PACKED_VECTORS * lanes_of(kind)
+    cdef Py_ssize_t bytes = panel * <Py_ssize_t>sizeof(real)
+    if n == 1:      # nothing is packed
+        return panel * (ROW_BYTES // bytes)
+    return panel * max(1, min(<Py_ssize_t>STRIP_ROW_BYTES // bytes,
+                              STRIP_BYTES // (bytes * n_terms)))
+
+
+cdef Py_ssize_t count_strips(Py_ssize_t n_in, Py_ssize_t width, int threads) noexcept nogil:
+    """How many strips of at most `width` columns there are, as many for each thread."""
+    return ((n_in + width - 1) // width + threads - 1) // threads * threads
+
+
+cdef Py_ssize_t strip_start(const real *kind, Py_ssize_t n_in, Py_ssize_t strips,
+                            Py_ssize_t strip) noexcept nogil:
+    """Where a strip begins: strips of even width, in whole panels."""
+    cdef Py_ssize_t panel = PACKED_VECTORS * lanes_of(kind)
+    cdef Py_ssize_t panels = (n_in + panel - 1) // panel
+    return min(n_in, panels * min(strip, strips) // strips * panel)

@@ -36,12 +36,27 @@ typedef struct {
     ptrdiff_t ahead_step;  /* and bytes of it for each step of each tile */
 } tile_sum;
 
+/* Rows of memory that are wanted next, `row` bytes apart: packed() sends for them on the way. */
+typedef struct {
+    const void *first;
+    ptrdiff_t row;
+    ptrdiff_t rows;
+} tile_ahead;
+
 /* What the sums begin with, and whether a ReLU follows the last term. */
 enum { TILE_FROM_ZERO, TILE_FROM_BIAS, TILE_FROM_C, TILE_START = 3, TILE_RELU = 4 };
 
 /* The tile of dot products: 24 or 12 sums, 10 or 7 vectors loaded a step. */
 #define DOT_ROWS (TILE_ROWS_2 >= 12 ? 4 : 3)
 #define DOT_COLUMNS (TILE_ROWS_2 >= 12 ? 6 : 4)
+
+/* The tile of two packed factors: 24 or 12 sums, as above. */
+#define PACKED_VECTORS 3
+#define PACKED_ROWS (TILE_ROWS_2 >= 12 ? 8 : 4)
+#define PACKED_STEPS 8
+
+/* Rows that combine() adds up at once: as many streams as processors fetch ahead with ease. */
+#define COMBINE_ROWS 8
 
 #define TILE_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define TILE_ROWS_MAX TILE_MAX(TILE_ROWS_1, TILE_ROWS_2)

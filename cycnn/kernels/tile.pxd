@@ -12,10 +12,17 @@ cdef extern from "tile.h":
         const void *ahead
         Py_ssize_t ahead_step
 
+    ctypedef struct tile_ahead:
+        const void *first
+        Py_ssize_t row
+        Py_ssize_t rows
+
     int F32_LANES
     int F64_LANES
     int DOT_COLUMNS
     int DOT_ROWS
+    int PACKED_ROWS
+    int PACKED_VECTORS
     int TILE_ROWS_2
     int TILE_FROM_ZERO
     int TILE_FROM_BIAS
@@ -50,6 +57,11 @@ cdef void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int coun
                     real *to) noexcept nogil
 cdef void tile_pack_panels(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, Py_ssize_t count,
                            real *to) noexcept nogil
+cdef void tile_packed(int rows, const real *a, const real *b, Py_ssize_t length,
+                      const tile_ahead *soon, const tile_ahead *later, real *c, Py_ssize_t c_row,
+                      int lanes) noexcept nogil
+cdef void tile_combine(const real *a, Py_ssize_t terms, const real *b, Py_ssize_t b_row,
+                       Py_ssize_t count, real *c) noexcept nogil
 cdef void tile_dots(const real *a, Py_ssize_t a_row, Py_ssize_t n_rows, const real *b,
-                    Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, real *c,
-                    Py_ssize_t c_row) noexcept nogil
+                    Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, const real *a_next,
+                    const real *b_next, real *c, Py_ssize_t c_row) noexcept nogil

@@ -42,12 +42,22 @@ cdef extern from "tile.h":
                          float *to) noexcept nogil
     void f64_pack_panels(const double *x, Py_ssize_t x_row, Py_ssize_t n_rows, Py_ssize_t count,
                          double *to) noexcept nogil
+    void f32_packed(int rows, const float *a, const float *b, Py_ssize_t length,
+                    const tile_ahead *soon, const tile_ahead *later, float *c, Py_ssize_t c_row,
+                    int lanes) noexcept nogil
+    void f32_combine(const float *a, Py_ssize_t terms, const float *b, Py_ssize_t b_row,
+                     Py_ssize_t count, float *c) noexcept nogil
+    void f64_packed(int rows, const double *a, const double *b, Py_ssize_t length,
+                    const tile_ahead *soon, const tile_ahead *later, double *c, Py_ssize_t c_row,
+                    int lanes) noexcept nogil
+    void f64_combine(const double *a, Py_ssize_t terms, const double *b, Py_ssize_t b_row,
+                     Py_ssize_t count, double *c) noexcept nogil
     void f32_dots(const float *a, Py_ssize_t a_row, Py_ssize_t n_rows, const float *b,
-                  Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, float *c,
-                  Py_ssize_t c_row) noexcept nogil
+                  Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, const float *a_next,
+                  const float *b_next, float *c, Py_ssize_t c_row) noexcept nogil
     void f64_dots(const double *a, Py_ssize_t a_row, Py_ssize_t n_rows, const double *b,
-                  Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, double *c,
-                  Py_ssize_t c_row) noexcept nogil
+                  Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, const double *a_next,
+                  const double *b_next, double *c, Py_ssize_t c_row) noexcept nogil
 
 
 cdef void tile_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a, const real *b,
@@ -130,18 +140,37 @@ cdef void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int coun
 
 cdef void tile_pack_panels(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, Py_ssize_t count,
                            real *to) noexcept nogil:
-    """The same for any number of columns: in panels of two vectors, one after the other."""
+    """Any number of columns: in panels as wide as tile_packed(), one after the other."""
     if real is float:
         f32_pack_panels(x, x_row, n_rows, count, to)
     else:
         f64_pack_panels(x, x_row, n_rows, count, to)
 
 
-cdef void tile_dots(const real *a, Py_ssize_t a_row, Py_ssize_t n_rows, const real *b,
-                    Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, real *c,
-                    Py_ssize_t c_row) noexcept nogil:
-    """c[i, k] += dot product of row i of a and row k of b."""
+cdef void tile_packed(int rows, const real *a, const real *b, Py_ssize_t length,
+                      const tile_ahead *soon, const tile_ahead *later, real *c, Py_ssize_t c_row,
+                      int lanes) noexcept nogil:
+    """c[i, k] = sum of a[j, i] * b[j, k], both packed, sending for `soon` and `later`."""
     if real is float:
-        f32_dots(a, a_row, n_rows, b, b_row, n_columns, length, c, c_row)
+        f32_packed(rows, a, b, length, soon, later, c, c_row, lanes)
     else:
-        f64_dots(a, a_row, n_rows, b, b_row, n_columns, length, c, c_row)
+        f64_packed(rows, a, b, length, soon, later, c, c_row, lanes)
+
+
+cdef void tile_combine(const real *a, Py_ssize_t terms, const real *b, Py_ssize_t b_row,
+                       Py_ssize_t count, real *c) noexcept nogil:
+    """c[k] = sum of a[j] * b[j, k]: one row of such a product, b as it lies."""
+    if real is float:
+        f32_combine(a, terms, b, b_row, count, c)
+    else:
+        f64_combine(a, terms, b, b_row, count, c)
+
+
+cdef void tile_dots(const real *a, Py_ssize_t a_row, Py_ssize_t n_rows, const real *b,
+                    Py_ssize_t b_row, Py_ssize_t n_columns, Py_ssize_t length, const real *a_next,
+                    const real *b_next, real *c, Py_ssize_t c_row) noexcept nogil:
+    """c[i, k] += dot product of row i of a and row k of b, sending for the next of both."""
+    if real is float:
+        f32_dots(a, a_row, n_rows, b, b_row, n_columns, length, a_next, b_next, c, c_row)
+    else:
+        f64_dots(a, a_row, n_rows, b, b_row, n_columns, length, a_next, b_next, c, c_row)

@@ -1,29 +1,33 @@
-"""One step of an optimizer for a stretch of numbers: inlined where gradients are made or read."""
+"""One step of an optimizer for a stretch of numbers: inlined where gradients are made or read.
+
+The gradient is scale * g: that of one image is a multiple of its inputs, and never written.
+"""
 
 from .tile cimport real
 
 
-cdef inline void sgd_range(real *w, const real *g, real *v, Py_ssize_t n, real lr, real momentum,
-                           real weight_decay, bint nesterov, bint first) noexcept nogil:
+cdef inline void sgd_range(real *w, real scale, const real *g, real *v, Py_ssize_t n, real lr,
+                           real momentum, real weight_decay, bint nesterov,
+                           bint first) noexcept nogil:
     if momentum == 0:
-        sgd_plain(w, g, n, lr, weight_decay)
+        sgd_plain(w, scale, g, n, lr, weight_decay)
     else:
-        sgd_momentum(w, g, v, n, lr, momentum, weight_decay, nesterov, first)
+        sgd_momentum(w, scale, g, v, n, lr, momentum, weight_decay, nesterov, first)
 
 
-cdef inline void sgd_plain(real *w, const real *g, Py_ssize_t n, real lr,
+cdef inline void sgd_plain(real *w, real scale, const real *g, Py_ssize_t n, real lr,
                            real weight_decay) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        w[i] = w[i] - lr * (g[i] + weight_decay * w[i])
+        w[i] = w[i] - lr * (scale * g[i] + weight_decay * w[i])
 
 
-cdef inline void sgd_momentum(real *w, const real *g, real *v, Py_ssize_t n, real lr,
+cdef inline void sgd_momentum(real *w, real scale, const real *g, real *v, Py_ssize_t n, real lr,
                               real momentum, real weight_decay, bint nesterov,
                               bint first) noexcept nogil:
     cdef Py_ssize_t i
     cdef real step
     for i in range(n):
-        step = g[i] + weight_decay * w[i]
+        step = scale * g[i] + weight_decay * w[i]
         v[i] = step if first else momentum * v[i] + step
         w[i] = w[i] - lr * (step + momentum * v[i] if nesterov else v[i])

@@ -92,9 +92,9 @@ cdef void sgd_chunk(const Update *u, Py_ssize_t chunk, double lr, double momentu
     cdef Py_ssize_t start = (chunk - u.end + (u.size + CHUNK - 1) // CHUNK) * CHUNK
     cdef Py_ssize_t n = min(<Py_ssize_t>CHUNK, u.size - start)
     if u.is_double:
-        sgd_range(<double *>u.weight + start, <const double *>u.grad + start,
+        sgd_range(<double *>u.weight + start, 1., <const double *>u.grad + start,
                   <double *>u.velocity + start, n, lr, momentum, weight_decay, nesterov, first)
     else:
-        sgd_range(<float *>u.weight + start, <const float *>u.grad + start,
+        sgd_range(<float *>u.weight + start, <float>1, <const float *>u.grad + start,
                   <float *>u.velocity + start, n, <float>lr, <float>momentum,
                   <float>weight_decay, nesterov, first)
