@@ -15,7 +15,9 @@ change a bit.
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
 
+from .axis cimport Axis, forward_axes
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
+from .depthwise cimport depthwise_weight_gradient, is_depthwise
 from .tile cimport (TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_columns, tile_count,
                     tile_grouped_rows, tile_pack, tile_rows, tile_rows_ahead, tile_sum,
                     tile_takes_groups)
@@ -44,7 +46,6 @@ cdef struct Gradient:
     Py_ssize_t left
     Py_ssize_t in_channels
     Py_ssize_t out_channels
-    bint depthwise              # one channel a group on both sides: vectors run over the groups
     bint direct                 # no window reaches over the edge: no buffer
     bint in_place               # the tile reads dy where it lies: whole vectors, not far apart
     Py_ssize_t groups
@@ -53,7 +54,6 @@ cdef struct Gradient:
     Py_ssize_t out_group
     Py_ssize_t block            # output channels that the tile computes at once
     Py_ssize_t padded_group     # out_group in whole vectors
-    Py_ssize_t pixel            # numbers from one pixel of x to the next, in the buffer
     Py_ssize_t n_columns        # pixels of a buffered row
     Py_ssize_t row_length       # numbers from one row of x to the next
     Py_ssize_t image_rows       # rows of x under the rows of y, for one image
@@ -71,6 +71,20 @@ def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy,
     x is (N, H, W, C), dy (N, OH, OW, K); the other arguments are those of conv.forward.
     """
     cdef Gradient g
+    cdef Axis rows, columns
+    cdef void *axes
+    if is_depthwise(groups, x.shape[3], dy.shape[3]):
+        axes = forward_axes(&rows, &columns, x.shape, dy.shape, dweight.shape[2], dweight.shape[3],
+                            stride_h, stride_w, top, left, dilation_h, dilation_w)
+        try:
+            with nogil:
+                depthwise_weight_gradient(&rows, &columns, &x[0, 0, 0, 0], &dy[0, 0, 0, 0],
+                                          &dweight[0, 0, 0, 0],
+                                          NULL if dbias is None else &dbias[0], x.shape[0],
+                                          x.shape[3], threads)
+        finally:
+            free(axes)
+        return
     g.height, g.width, g.in_channels = x.shape[1], x.shape[2], x.shape[3]
     g.out_height, g.out_width, g.out_channels = dy.shape[1], dy.shape[2], dy.shape[3]
     g.kernel_height, g.kernel_width = dweight.shape[2], dweight.shape[3]
@@ -127,26 +141,19 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
 cdef void describe(Gradient *g, Py_ssize_t groups, Py_ssize_t lanes,
                    Py_ssize_t itemsize) noexcept nogil:
     """Fill in how x, dy and the sums are laid out."""
-    g.depthwise = groups > 1 and groups == g.in_channels and groups == g.out_channels
-    if g.depthwise:
-        # The channels take the place of one group's outputs, a vector of them at a time.
-        g.groups, g.in_group, g.out_group, g.block = 1, 1, g.out_channels, lanes
-        g.pixel = (g.in_channels + lanes - 1) // lanes * lanes
-    else:
-        g.groups = groups
-        g.in_group, g.out_group = g.in_channels // groups, g.out_channels // groups
-        g.block, g.pixel = 2 * lanes, g.in_channels
+    g.groups, g.block = groups, 2 * lanes
+    g.in_group, g.out_group = g.in_channels // groups, g.out_channels // groups
     g.padded_group = (g.out_group + lanes - 1) // lanes * lanes
     g.n_blocks = g.groups * ((g.out_group + g.block - 1) // g.block)
-    g.in_place = g.padded_group == g.out_group and (g.depthwise or g.n_blocks == 1)
+    g.in_place = g.padded_group == g.out_group and g.n_blocks == 1
     g.terms = g.kernel_height * g.kernel_width * g.in_group
     g.size = g.groups * g.padded_group * (g.terms + 1)
 
     g.n_columns = ((g.out_width - 1) * g.stride_w + (g.kernel_width - 1) * g.dilation_w + 1)
     g.image_rows = ((g.out_height - 1) * g.stride_h + (g.kernel_height - 1) * g.dilation_h + 1)
-    g.direct = (g.pixel == g.in_channels and g.left == 0 and g.top == 0
-                and g.n_columns <= g.width and g.image_rows <= g.height)
-    g.row_length = (g.width if g.direct else g.n_columns) * g.pixel
+    g.direct = (g.left == 0 and g.top == 0 and g.n_columns <= g.width
+                and g.image_rows <= g.height)
+    g.row_length = (g.width if g.direct else g.n_columns) * g.in_channels
     # More rows than forward: what is loaded and stored again for every piece is all the sums.
     cdef Py_ssize_t fitting = 2 * <Py_ssize_t>BUFFER_BYTES // (itemsize * g.row_length * g.stride_h)
     g.piece = max(1, min(<Py_ssize_t>PIECE_PIXELS // g.out_width, fitting))
@@ -193,7 +200,7 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
     cdef tile_sum sum
     sums += (group * g.padded_group + first) * (g.terms + 1)
     sum.c_row, sum.runs, sum.run_length, sum.n_runs = width, runs, g.out_width, end - row
-    sum.a_step, sum.b_step = g.stride_w * g.pixel, g.out_channels
+    sum.a_step, sum.b_step = g.stride_w * g.in_channels, g.out_channels
     if not g.in_place:
         # The tile reads dy once for every 14 rows of the sums: from whole, aligned vectors.
         tile_pack(b, g.out_channels, (end - row) * g.out_width, <int>count, dy_buffer)
@@ -202,22 +209,21 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
         tile_columns(b, sum.b_step, (end - row) * g.out_width, <int>width, sums + g.terms * width,
                      start)
 
-    sum.a_row = g.dilation_w * g.pixel if g.depthwise else 1
-    if g.depthwise or (g.groups == 1 and g.dilation_w == 1):
+    sum.a_row = 1
+    if g.groups == 1 and g.dilation_w == 1:
         each = g.kernel_width * g.in_group
-        base += first if g.depthwise else 0
         grouped = g.kernel_height > 1 and tile_takes_groups(base, each, <int>width)
         # Of two vectors: with one, a step of the tile has as many loads as it can do already.
-        in_steps = width == g.block and not g.depthwise and not grouped
+        in_steps = width == g.block and not grouped
         if not in_steps:
             fetch_ahead(g, x, dy, rows, end, part, parts)
         if grouped:
             tile_grouped_rows(&sum, g.kernel_height, a_kernel_row, <int>each, <int>width, base, b,
-                              sums, start, g.depthwise)
+                              sums, start)
         elif not in_steps:
             for u in range(g.kernel_height):
                 tile_rows(&sum, each, <int>width, base + u * a_kernel_row, b, NULL,
-                          sums + u * each * width, start, g.depthwise)
+                          sums + u * each * width, start, False)
         else:
             ahead = (end - row) * g.out_width * tile_count(base, each, <int>width)
             for u in range(g.kernel_height):
@@ -229,7 +235,7 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
     fetch_ahead(g, x, dy, rows, end, part, parts)
     for u in range(g.kernel_height):
         for v in range(g.kernel_width):
-            a = base + u * a_kernel_row + v * g.dilation_w * g.pixel + group * g.in_group
+            a = base + u * a_kernel_row + v * g.dilation_w * g.in_channels + group * g.in_group
             c = sums + (u * g.kernel_width + v) * g.in_group * width
             tile_rows(&sum, g.in_group, <int>width, a, b, NULL, c, start, False)
 
@@ -296,7 +302,7 @@ cdef const real *gather_rows(const Gradient *g, const real *x, real *buffer, Py_
     while row + i < end:
         last = min(g.out_height, first + end - row - i)
         n_rows = (last - first - 1) * g.stride_h + (g.kernel_height - 1) * g.dilation_h + 1
-        copy_padded(base, g.height, g.width, g.in_channels, buffer + begin, g.pixel,
+        copy_padded(base, g.height, g.width, g.in_channels, buffer + begin,
                     first * g.stride_h - g.top, n_rows, -g.left, g.n_columns)
         for k in range(last - first):
             runs[i + k] = begin + k * g.stride_h * g.row_length

@@ -1,10 +1,10 @@
 /* The functions of tile.h for one type: REAL, its vectors SIMD(...), LANES of them, TILE(...) the
  * name. Included twice by tile.h. */
 
-/* The loop itself. Inlined with `rows`, `vectors` and `depthwise` constant, all inner loops unroll
- * and `sums` lives in registers. With `fetch`, it sends for what the caller wants next. */
-ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depthwise,
-                              const int fetch, const tile_sum *s, const REAL *a, const REAL *b, const REAL *bias,
+/* The loop itself. Inlined with `rows` and `vectors` constant, all inner loops unroll and `sums`
+ * lives in registers. With `fetch`, it sends for what the caller wants next. */
+ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int fetch,
+                              const tile_sum *s, const REAL *a, const REAL *b, const REAL *bias,
                               REAL *c, int flags, int lanes)
 {
     const int start = flags & TILE_START;
@@ -49,7 +49,7 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depth
             UNROLL for (int i = 0; i < rows; i++) {
                 const REAL *q = i < 5 ? p0 + i * a_row
                               : i < 10 ? p5 + (i - 5) * a_row : p10 + (i - 10) * a_row;
-                SIMD(v) x = depthwise ? SIMD(_load)(q) : SIMD(_set1)(*q);
+                SIMD(v) x = SIMD(_set1)(*q);
                 UNROLL for (int v = 0; v < vectors; v++)
                     sums[i][v] = SIMD(_fma)(x, column[v], sums[i][v]);
             }
@@ -75,14 +75,14 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depth
 }
 
 /* One tile of a number of rows known only at run time: a jump to the loop made for that number. */
-ALWAYS_INLINE void TILE(dispatch)(int rows, const int vectors, const int depthwise,
-                                  const int fetch, const tile_sum *s, const REAL *a, const REAL *b,
+ALWAYS_INLINE void TILE(dispatch)(int rows, const int vectors, const int fetch,
+                                  const tile_sum *s, const REAL *a, const REAL *b,
                                   const REAL *bias, REAL *c, int flags, int lanes)
 {
 #define TILE_CASE(n)                                                                              \
     case n:                                                                                       \
         if (n <= (vectors == 2 ? TILE_ROWS_2 : TILE_ROWS_1))                                      \
-            TILE(loop)(n, vectors, depthwise, fetch, s, a, b, bias, c, flags, lanes);             \
+            TILE(loop)(n, vectors, fetch, s, a, b, bias, c, flags, lanes);             \
         break;
     switch (rows) {
         TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6) TILE_CASE(7)
@@ -105,9 +105,9 @@ LOCAL void TILE(rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL
         const REAL *from = a + first * s->a_row;
         REAL *to = c + first * s->c_row;
         if (vectors == 2)
-            TILE(dispatch)((int)rows, 2, 0, 0, s, from, b, bias, to, flags, lanes);
+            TILE(dispatch)((int)rows, 2, 0, s, from, b, bias, to, flags, lanes);
         else
-            TILE(dispatch)((int)rows, 1, 0, 0, s, from, b, bias, to, flags, lanes);
+            TILE(dispatch)((int)rows, 1, 0, s, from, b, bias, to, flags, lanes);
     }
 }
 
@@ -125,9 +125,9 @@ LOCAL void TILE(rows_ahead)(const tile_sum *s, ptrdiff_t n_rows, int lanes, cons
         const REAL *from = a + first * s->a_row;
         REAL *to = c + first * s->c_row;
         if (vectors == 2)
-            TILE(dispatch)((int)rows, 2, 0, 1, &part, from, b, bias, to, flags, lanes);
+            TILE(dispatch)((int)rows, 2, 1, &part, from, b, bias, to, flags, lanes);
         else
-            TILE(dispatch)((int)rows, 1, 0, 1, &part, from, b, bias, to, flags, lanes);
+            TILE(dispatch)((int)rows, 1, 1, &part, from, b, bias, to, flags, lanes);
         part.ahead = (const char *)part.ahead + s->ahead_step * s->n_runs * s->run_length;
     }
 }
@@ -138,25 +138,13 @@ LOCAL ptrdiff_t TILE(tiles)(ptrdiff_t n_rows, int lanes)
     return (n_rows + most - 1) / most;
 }
 
-/* The same for the depthwise form: one vector of 1 to LANES channels. */
-LOCAL void TILE(depthwise_rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL *a,
-                                 const REAL *b, const REAL *bias, REAL *c, int flags)
-{
-    const ptrdiff_t tiles = (n_rows + TILE_ROWS_1 - 1) / TILE_ROWS_1;
-    for (ptrdiff_t t = 0; t < tiles; t++) {
-        const ptrdiff_t first = n_rows * t / tiles, rows = n_rows * (t + 1) / tiles - first;
-        TILE(dispatch)((int)rows, 1, 1, 0, s, a + first * s->a_row, b, bias,
-                       c + first * s->c_row, flags, lanes);
-    }
-}
-
 /* The tile of a weight gradient whose rows lie in groups: `each` rows a_row apart, and the same
  * again a_group further on, `groups` times. The few inputs under one kernel row are too few sums to
  * hide the latency of an fma; those under several are enough, and share the loads of b. Columns come
  * in whole vectors. */
 ALWAYS_INLINE void TILE(grouped_loop)(const int groups, const int each, const int vectors,
-                                      const int depthwise, const tile_sum *s, ptrdiff_t a_group,
-                                      const REAL *a, const REAL *b, REAL *c, int start)
+                                      const tile_sum *s, ptrdiff_t a_group, const REAL *a,
+                                      const REAL *b, REAL *c, int start)
 {
     SIMD(v) sums[TILE_GROUPED_MAX][2];
     UNROLL for (int i = 0; i < groups * each; i++)
@@ -174,7 +162,7 @@ ALWAYS_INLINE void TILE(grouped_loop)(const int groups, const int each, const in
             UNROLL for (int g = 0; g < groups; g++) {
                 UNROLL for (int i = 0; i < each; i++) {
                     const REAL *q = p[g] + i * a_row;
-                    SIMD(v) x = depthwise ? SIMD(_load)(q) : SIMD(_set1)(*q);
+                    SIMD(v) x = SIMD(_set1)(*q);
                     UNROLL for (int v = 0; v < vectors; v++)
                         sums[g * each + i][v] = SIMD(_fma)(x, column[v], sums[g * each + i][v]);
                 }
@@ -198,14 +186,13 @@ LOCAL int TILE(groups_at_once)(ptrdiff_t each, int vectors)
 }
 
 ALWAYS_INLINE void TILE(grouped_dispatch)(int groups, int each, const int vectors,
-                                          const int depthwise, const tile_sum *s,
-                                          ptrdiff_t a_group, const REAL *a, const REAL *b,
-                                          REAL *c, int start)
+                                          const tile_sum *s, ptrdiff_t a_group, const REAL *a,
+                                          const REAL *b, REAL *c, int start)
 {
 #define TILE_CASE(g, n)                                                                           \
     case 8 * g + n:                                                                               \
         if (g * n <= TILE_GROUPED(vectors))                                                       \
-            TILE(grouped_loop)(g, n, vectors, depthwise, s, a_group, a, b, c, start);             \
+            TILE(grouped_loop)(g, n, vectors, s, a_group, a, b, c, start);                        \
         break;
 #define TILE_CASES(n) TILE_CASE(1, n) TILE_CASE(2, n) TILE_CASE(3, n) TILE_CASE(4, n) TILE_CASE(5, n)
     switch (8 * groups + each) {
@@ -217,8 +204,7 @@ ALWAYS_INLINE void TILE(grouped_dispatch)(int groups, int each, const int vector
 
 /* Any number of groups, of a size for which groups_at_once() is at least 2. */
 LOCAL void TILE(grouped_rows)(const tile_sum *s, ptrdiff_t n_groups, ptrdiff_t a_group, int each,
-                              int lanes, const REAL *a, const REAL *b, REAL *c, int start,
-                              int depthwise)
+                              int lanes, const REAL *a, const REAL *b, REAL *c, int start)
 {
     const int vectors = lanes > LANES ? 2 : 1;
     const ptrdiff_t most = TILE(groups_at_once)(each, vectors);
@@ -228,12 +214,10 @@ LOCAL void TILE(grouped_rows)(const tile_sum *s, ptrdiff_t n_groups, ptrdiff_t a
         const int groups = (int)(n_groups * (t + 1) / tiles - first);
         const REAL *from = a + first * a_group;
         REAL *to = c + first * each * s->c_row;
-        if (depthwise)
-            TILE(grouped_dispatch)(groups, each, 1, 1, s, a_group, from, b, to, start);
-        else if (vectors == 2)
-            TILE(grouped_dispatch)(groups, each, 2, 0, s, a_group, from, b, to, start);
+        if (vectors == 2)
+            TILE(grouped_dispatch)(groups, each, 2, s, a_group, from, b, to, start);
         else
-            TILE(grouped_dispatch)(groups, each, 1, 0, s, a_group, from, b, to, start);
+            TILE(grouped_dispatch)(groups, each, 1, s, a_group, from, b, to, start);
     }
 }
 
@@ -373,3 +357,8 @@ LOCAL void TILE(dots)(const REAL *a, ptrdiff_t a_row, ptrdiff_t n_rows, const RE
         }
     }
 }
+
+#undef REAL
+#undef SIMD
+#undef LANES
+#undef TILE
