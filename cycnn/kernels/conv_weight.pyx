@@ -28,7 +28,7 @@ cdef extern from "simd.h":
 cdef enum:
     MOST_CHUNKS = 16
     CHUNK_WORK = 4000000        # multiply-adds that are worth a chunk of their own
-    CHUNK_MEMORY = 4000000      # numbers that the sums of all chunks may take
+    CHUNK_MEMORY = 600000       # numbers that the sums of all chunks may take: they stay in L2
     PIECE_PIXELS = 224          # pixels of y that are summed before the next: dy stays in L1
 
 cdef struct Gradient:
@@ -103,6 +103,10 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
     cdef Py_ssize_t chunks = <Py_ssize_t>min(<double>min(rows, <Py_ssize_t>MOST_CHUNKS),
                                              1 + work / CHUNK_WORK)
     chunks = min(chunks, 1 + CHUNK_MEMORY // g.size)
+    # Pieces of even height: what is loaded and stored again for a short one takes as long.
+    cdef Py_ssize_t chunk_rows = (rows + chunks - 1) // chunks
+    cdef Py_ssize_t pieces = (chunk_rows + g.piece - 1) // g.piece
+    g.piece = (chunk_rows + pieces - 1) // pieces
     # A task reads its rows of x once for all its blocks: no more tasks than the threads want.
     cdef Py_ssize_t parts = 1
     if threads > 1:
@@ -328,10 +332,12 @@ cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dwe
         for i in range((g.terms + (dbias != NULL)) * width):
             sums[i] += more[i]
     first += group * g.out_group
-    for k in range(count):
-        for c in range(g.in_group):
-            for tap in range(taps):
-                dweight[((first + k) * g.in_group + c) * taps + tap] = (
-                    sums[(tap * g.in_group + c) * width + k])
-        if dbias:
+    # The sums of one input channel go to as many places as a block is wide, which stay in the cache.
+    for c in range(g.in_group):
+        for tap in range(taps):
+            more = sums + (tap * g.in_group + c) * width
+            for k in range(count):
+                dweight[((first + k) * g.in_group + c) * taps + tap] = more[k]
+    if dbias:
+        for k in range(count):
             dbias[first + k] = sums[g.terms * width + k]
