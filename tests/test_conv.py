@@ -48,6 +48,7 @@ LAYERS = {
     "first 5x5, 6 outputs": (3, 1, 28, 28, 6, 5, {"padding": 2}),
     "first 5x5, 16 outputs": (3, 1, 28, 28, 16, 5, {"padding": 2}),
     "first 7x7": (2, 1, 28, 28, 40, 7, {}),
+    "5x5, 6 inputs": (3, 6, 14, 14, 16, 5, {}),
     "first 3x3, two channels": (3, 2, 20, 20, 24, 3, {}),
     "3x3": (2, 32, 14, 14, 64, 3, {"padding": 1}),
     "3x3, odd": (2, 19, 13, 11, 37, 3, {"padding": 1}),

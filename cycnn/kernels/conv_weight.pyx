@@ -196,7 +196,7 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
     cdef Py_ssize_t count = min(g.block, g.out_group - first)
     cdef Py_ssize_t width = min(g.block, g.padded_group - first)
     cdef Py_ssize_t a_kernel_row = g.dilation_h * g.row_length
-    cdef Py_ssize_t u, v, each, ahead
+    cdef Py_ssize_t u, v, each, ahead, several
     cdef bint grouped, in_steps
     cdef const real *b = dy + row * g.out_width * g.out_channels + group * g.out_group + first
     cdef const real *a
@@ -225,9 +225,17 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
             tile_grouped_rows(&sum, g.kernel_height, a_kernel_row, <int>each, <int>width, base, b,
                               sums, start)
         elif not in_steps:
+            # Of one vector such a tile has more rows than tile_rows().
+            several = 7
+            while several > 1 and each % several:
+                several -= 1
             for u in range(g.kernel_height):
-                tile_rows(&sum, each, <int>width, base + u * a_kernel_row, b, NULL,
-                          sums + u * each * width, start, False)
+                if several > 1:
+                    tile_grouped_rows(&sum, each // several, several, <int>several, <int>width,
+                                      base + u * a_kernel_row, b, sums + u * each * width, start)
+                else:
+                    tile_rows(&sum, each, <int>width, base + u * a_kernel_row, b, NULL,
+                              sums + u * each * width, start, False)
         else:
             ahead = (end - row) * g.out_width * tile_count(base, each, <int>width)
             for u in range(g.kernel_height):
