@@ -24,7 +24,7 @@ typedef struct {
     ptrdiff_t inner_end;   /* and the first after it whose does not */
     ptrdiff_t to_pixel;    /* numbers from one pixel of the row to the next */
     ptrdiff_t to_next;     /* and to the next row */
-    int send;              /* whether the next row is sent for */
+    int send;              /* whether that one is sent for */
     int relu;
 } depthwise_row;
 

@@ -1,9 +1,9 @@
 """Convolution with one filter a channel, its input gradient and its weight gradient.
 
 Little is computed for each number that is read, so memory is touched as little as possible: images
-are read and written where they lie, once, and the next row is sent for while one is computed. Nothing is
-padded: pixels near the left and the right edge have loops that look at every column
-(`depthwise.h`), and rows above and below the image are one row of zeros.
+are read and written where they lie, once. Nothing is padded: pixels near the left and the right
+edge have loops that look at every column (`depthwise.h`), and rows above and below the image are
+one row of zeros.
 
 As in `conv.pyx`, a task of the first two computes whole outputs; as in `conv_weight.pyx`, weight
 gradients are sums over chunks of the batch's rows whose number depends on the shape alone.
@@ -35,16 +35,14 @@ cdef extern from "depthwise.h":
         int send
         int relu
 
-    void f32_depthwise_line(const depthwise_row *s, const float **rows, const float *next,
-                            const float *b, const float *bias, float *to) noexcept nogil
-    void f64_depthwise_line(const depthwise_row *s, const double **rows, const double *next,
-                            const double *b, const double *bias, double *to) noexcept nogil
-    void f32_depthwise_gradient_line(const depthwise_row *s, const float **rows,
-                                     const float *next, const float *dy, int bias,
-                                     float *sums) noexcept nogil
+    void f32_depthwise_line(const depthwise_row *s, const float **rows, const float *b,
+                            const float *bias, float *to) noexcept nogil
+    void f64_depthwise_line(const depthwise_row *s, const double **rows, const double *b,
+                            const double *bias, double *to) noexcept nogil
+    void f32_depthwise_gradient_line(const depthwise_row *s, const float **rows, const float *dy,
+                                     int bias, float *sums) noexcept nogil
     void f64_depthwise_gradient_line(const depthwise_row *s, const double **rows,
-                                     const double *next, const double *dy, int bias,
-                                     double *sums) noexcept nogil
+                                     const double *dy, int bias, double *sums) noexcept nogil
 
 cdef enum:
     MOST_CHUNKS = 16
@@ -98,7 +96,7 @@ cdef depthwise_row describe_row(const Axis *axis, const Phase *phase,
     cdef Py_ssize_t after
     s.channels, s.columns, s.relu = channels, axis.src_size, False
     s.kernel_rows = s.to_next = 0
-    # With a stride so much is read for each sum that sending for it holds up the loads themselves.
+    # With a stride little is written for what is read; sending for it holds up the loads.
     s.send = axis.src_step == 1
     s.pixel_step, s.taps, s.count = axis.src_step, phase.n_taps, phase.count
     s.first = phase.first * axis.src_step + axis.origin
@@ -209,7 +207,6 @@ cdef void sweep_rows(const Sweep *s, real *dst, const real *packed, const real *
     cdef Py_ssize_t line = s.columns.dst_size * s.channels
     cdef const Phase *rows
     cdef const Phase *columns
-    cdef const real *next
     cdef real *to
     cdef depthwise_row pixels
     dst += image * s.rows.dst_size * line
@@ -226,15 +223,12 @@ cdef void sweep_rows(const Sweep *s, real *dst, const real *packed, const real *
                 for u in range(rows.n_taps):
                     pointers[u] = <const real *>source_row(&s.src, image,
                                                            src_row + rows.offsets[u])
-                # An image ends where the next begins: so the next row may lie there.
-                next = <const real *>(s.src.start + image * s.src.image
-                                      + (src_row + s.rows.extent + 1) * s.src.line)
                 to = dst + (rows.first_dst + t * s.rows.dst_step) * line
                 to += columns.first_dst * s.channels
                 if real is float:
-                    f32_depthwise_line(&pixels, pointers, next, packed, bias, to)
+                    f32_depthwise_line(&pixels, pointers, packed, bias, to)
                 else:
-                    f64_depthwise_line(&pixels, pointers, next, packed, bias, to)
+                    f64_depthwise_line(&pixels, pointers, packed, bias, to)
             packed += s.vectors * lanes_of(dst) * rows.n_taps * columns.n_taps
     if positive:
         row = max(<Py_ssize_t>0, begin * s.rows.dst_step - s.rows.padding)
@@ -290,7 +284,6 @@ cdef void sum_chunk(const Axis *row_axis, const Axis *column_axis, const Source 
     cdef Py_ssize_t row, image, src_row, u, line = column_axis.dst_size * channels
     cdef const Phase *rows = row_axis.phases
     cdef depthwise_row pixels = describe_row(column_axis, column_axis.phases, channels)
-    cdef const real *next
     cdef const real *from_dy
     pixels.kernel_rows, pixels.to_next = rows.n_taps, line
     memset(sums, 0, size * sizeof(real))
@@ -299,15 +292,13 @@ cdef void sum_chunk(const Axis *row_axis, const Axis *column_axis, const Source 
         src_row = row % row_axis.dst_size * row_axis.src_step + row_axis.origin
         for u in range(rows.n_taps):
             pointers[u] = <const real *>source_row(x, image, src_row + rows.offsets[u])
-        next = <const real *>(x.start + image * x.image
-                              + (src_row + row_axis.extent + 1) * x.line)
         from_dy = dy + row * line
         if image == x.last and row % row_axis.dst_size == row_axis.dst_size - 1:
             from_dy = dy_copy
         if real is float:
-            f32_depthwise_gradient_line(&pixels, pointers, next, from_dy, bias, sums)
+            f32_depthwise_gradient_line(&pixels, pointers, from_dy, bias, sums)
         else:
-            f64_depthwise_gradient_line(&pixels, pointers, next, from_dy, bias, sums)
+            f64_depthwise_gradient_line(&pixels, pointers, from_dy, bias, sums)
 
 
 cdef void add_chunks(real *sums, Py_ssize_t chunks, Py_ssize_t size, real *dweight, real *dbias,

@@ -11,12 +11,12 @@ ALWAYS_INLINE ptrdiff_t DEPTHWISE(channel)(ptrdiff_t v, ptrdiff_t channels)
 /* A tile of pixels from `first`; one vector of channels, the one that begins with channel k. With
  * `edge`, inputs may lie left or right of the image. Where pixels are as far apart as taps, `taps`
  * is their number, and each input is loaded once for all taps of a kernel row that it meets;
- * elsewhere it is 0. The same pixels of the next row to be read and written are sent for: the
- * processor does not foresee so many streams. */
+ * elsewhere it is 0. The processor foresees what is read, but not what is written: the same pixels
+ * of the next row are sent for. */
 ALWAYS_INLINE void DEPTHWISE(tile)(const int pixels, const int taps, const int edge,
                                    const depthwise_row *s, const REAL *const *rows,
-                                   const REAL *next, ptrdiff_t first, ptrdiff_t k, const REAL *b,
-                                   const REAL *bias, REAL *to)
+                                   ptrdiff_t first, ptrdiff_t k, const REAL *b, const REAL *bias,
+                                   REAL *to)
 {
     SIMD(v) sums[DEPTHWISE_PIXELS];
     const SIMD(v) start = bias ? SIMD(_load)(bias) : SIMD(_set1)(0);
@@ -31,10 +31,8 @@ ALWAYS_INLINE void DEPTHWISE(tile)(const int pixels, const int taps, const int e
     to += first * to_pixel + k;
     UNROLL for (int i = 0; i < pixels; i++) sums[i] = start;
     if (s->send)
-        UNROLL for (int i = 0; i < pixels; i++) {
-            PREFETCH_FOR_LATER(next + (column + i * pixel_step) * channels + k);
+        UNROLL for (int i = 0; i < pixels; i++)
             PREFETCH_TO_WRITE(to + s->to_next + i * to_pixel);
-        }
     for (ptrdiff_t r = 0; r < kernel_rows; r++) {
         const REAL *p = rows[r] + column * channels + k;
         if (taps) {
@@ -73,18 +71,17 @@ ALWAYS_INLINE void DEPTHWISE(tile)(const int pixels, const int taps, const int e
 /* The same pixels of all channels. */
 ALWAYS_INLINE void DEPTHWISE(tiles)(const int pixels, const int taps, const int edge,
                                     const depthwise_row *s, const REAL *const *rows,
-                                    const REAL *next, ptrdiff_t first, const REAL *b,
-                                    const REAL *bias, REAL *to)
+                                    ptrdiff_t first, const REAL *b, const REAL *bias, REAL *to)
 {
     const ptrdiff_t size = s->kernel_rows * s->taps * LANES, channels = s->channels;
     for (ptrdiff_t v = 0; v * LANES < channels; v++, b += size)
-        DEPTHWISE(tile)(pixels, taps, edge, s, rows, next, first, DEPTHWISE(channel)(v, channels),
+        DEPTHWISE(tile)(pixels, taps, edge, s, rows, first, DEPTHWISE(channel)(v, channels),
                         b, bias ? bias + v * LANES : NULL, to);
 }
 
 ALWAYS_INLINE void DEPTHWISE(pixels)(const int pixels, const depthwise_row *s,
-                                     const REAL *const *rows, const REAL *next, const REAL *b,
-                                     const REAL *bias, REAL *to)
+                                     const REAL *const *rows, const REAL *b, const REAL *bias,
+                                     REAL *to)
 {
     const ptrdiff_t count = s->count;
     const ptrdiff_t taps = s->taps;
@@ -95,8 +92,8 @@ ALWAYS_INLINE void DEPTHWISE(pixels)(const int pixels, const depthwise_row *s,
         const ptrdiff_t i = begin + pixels <= count ? begin : count - pixels;
         const int edge = i < s->inner || i + pixels > s->inner_end;
 #define DEPTHWISE_CASE(taps)                                                                      \
-    case 2 * taps: DEPTHWISE(tiles)(pixels, taps, 0, s, rows, next, i, b, bias, to); break;       \
-    case 2 * taps + 1: DEPTHWISE(tiles)(pixels, taps, 1, s, rows, next, i, b, bias, to); break;
+    case 2 * taps: DEPTHWISE(tiles)(pixels, taps, 0, s, rows, i, b, bias, to); break;             \
+    case 2 * taps + 1: DEPTHWISE(tiles)(pixels, taps, 1, s, rows, i, b, bias, to); break;
         switch (2 * shared + edge) {
             DEPTHWISE_CASE(0)
             DEPTHWISE_CASE(3)
@@ -107,18 +104,18 @@ ALWAYS_INLINE void DEPTHWISE(pixels)(const int pixels, const depthwise_row *s,
     }
 }
 
-/* One row. rows[r]: the row of the image under kernel row r, zeros above and below it; `next` comes
- * after them. b[vector of channels, kernel row, tap] and bias[vector] (or NULL) are vectors. */
-LOCAL void DEPTHWISE(line)(const depthwise_row *s, const REAL *const *rows, const REAL *next,
-                           const REAL *b, const REAL *bias, REAL *to)
+/* One row. rows[r]: the row of the image under kernel row r, zeros above and below it.
+ * b[vector of channels, kernel row, tap] and bias[vector] (or NULL) are vectors. */
+LOCAL void DEPTHWISE(line)(const depthwise_row *s, const REAL *const *rows, const REAL *b,
+                           const REAL *bias, REAL *to)
 {
     if (s->count >= DEPTHWISE_PIXELS)
-        DEPTHWISE(pixels)(DEPTHWISE_PIXELS, s, rows, next, b, bias, to);
+        DEPTHWISE(pixels)(DEPTHWISE_PIXELS, s, rows, b, bias, to);
     else if (s->count >= DEPTHWISE_PIXELS / 2)
-        DEPTHWISE(pixels)(DEPTHWISE_PIXELS / 2, s, rows, next, b, bias, to);
+        DEPTHWISE(pixels)(DEPTHWISE_PIXELS / 2, s, rows, b, bias, to);
     else
         for (ptrdiff_t i = 0; i < s->count; i++)
-            DEPTHWISE(tiles)(1, 0, 1, s, rows, next, i, b, bias, to);
+            DEPTHWISE(tiles)(1, 0, 1, s, rows, i, b, bias, to);
 }
 
 /* sums[r, t] += dy times the input under tap (r, tap + t), for pixels begin <= i < end of the
@@ -188,7 +185,7 @@ LOCAL void DEPTHWISE(add_taps)(const depthwise_row *s, const REAL *const *rows, 
 /* sums[vector of channels, kernel row, tap] += what one row of dy and the rows of x under it give,
  * and with `bias` sums[vector, after the taps] += dy. */
 LOCAL void DEPTHWISE(gradient_line)(const depthwise_row *s, const REAL *const *rows,
-                                    const REAL *next, const REAL *dy, int bias, REAL *sums)
+                                    const REAL *dy, int bias, REAL *sums)
 {
     const ptrdiff_t taps = s->kernel_rows * s->taps, count = s->count;
     for (ptrdiff_t begin = 0; begin < count; begin += DEPTHWISE_STRETCH) {
@@ -196,11 +193,6 @@ LOCAL void DEPTHWISE(gradient_line)(const depthwise_row *s, const REAL *const *r
         REAL *sum = sums;
         for (ptrdiff_t v = 0; v * LANES < s->channels; v++, sum += (taps + 1) * LANES) {
             const ptrdiff_t k = DEPTHWISE(channel)(v, s->channels);
-            if (s->send)
-                for (ptrdiff_t i = begin; i < end; i++) {
-                    PREFETCH_FOR_LATER(next + (s->first + i * s->pixel_step) * s->channels + k);
-                    PREFETCH_FOR_LATER(dy + i * s->to_pixel + s->to_next + k);
-                }
             DEPTHWISE(add_taps)(s, rows, k, dy, begin, end, sum);
             if (bias) {
                 SIMD(v) total = SIMD(_load)(sum + taps * LANES);
