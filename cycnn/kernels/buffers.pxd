@@ -49,30 +49,20 @@ cdef inline char *allocate(size_t n_bytes, void **block) noexcept nogil:
 
 
 cdef inline void copy_padded(const real *image, Py_ssize_t height, Py_ssize_t width,
-                             Py_ssize_t channels, real *buffer, Py_ssize_t pixel,
-                             Py_ssize_t first_row, Py_ssize_t n_rows, Py_ssize_t first_column,
+                             Py_ssize_t channels, real *buffer, Py_ssize_t first_row,
+                             Py_ssize_t n_rows, Py_ssize_t first_column,
                              Py_ssize_t n_columns) noexcept nogil:
-    """buffer[r, c] = image[first_row + r, first_column + c], zero where the image has no such pixel.
-
-    A pixel of the buffer takes `pixel` >= `channels` numbers; those beyond are zero.
-    """
-    cdef Py_ssize_t row, column, left, right
+    """buffer[r, c] = image[first_row + r, first_column + c], zero where the image has no such pixel."""
+    cdef Py_ssize_t row, left, right
     cdef const real *source
     left = min(max(0, -first_column), n_columns)
     right = max(left, min(n_columns, width - first_column))
     for row in range(first_row, first_row + n_rows):
         if row < 0 or row >= height or left == right:
-            memset(buffer, 0, n_columns * pixel * sizeof(real))
+            memset(buffer, 0, n_columns * channels * sizeof(real))
         else:
             source = image + (row * width + first_column + left) * channels
-            memset(buffer, 0, left * pixel * sizeof(real))
-            if pixel == channels:
-                memcpy(buffer + left * pixel, source, (right - left) * pixel * sizeof(real))
-            else:
-                for column in range(right - left):
-                    memcpy(buffer + (left + column) * pixel, source + column * channels,
-                           channels * sizeof(real))
-                    memset(buffer + (left + column) * pixel + channels, 0,
-                           (pixel - channels) * sizeof(real))
-            memset(buffer + right * pixel, 0, (n_columns - right) * pixel * sizeof(real))
-        buffer += n_columns * pixel
+            memset(buffer, 0, left * channels * sizeof(real))
+            memcpy(buffer + left * channels, source, (right - left) * channels * sizeof(real))
+            memset(buffer + right * channels, 0, (n_columns - right) * channels * sizeof(real))
+        buffer += n_columns * channels

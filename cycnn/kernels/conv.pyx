@@ -20,9 +20,10 @@ from libc.stdlib cimport free
 
 from .axis cimport Axis, Phase, backward_axes, forward_axes
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
+from .depthwise cimport depthwise_sweep, is_depthwise
 from .relu cimport mask_with
 from .tile cimport (TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, lanes_of, real,
-                    tile_count, tile_depthwise_line, tile_rows, tile_rows_ahead, tile_sum)
+                    tile_count, tile_rows, tile_rows_ahead, tile_sum)
 
 cdef enum:
     # Weights of all blocks that may be read anew for each row: a part of the second-level cache.
@@ -40,7 +41,6 @@ cdef struct Plan:
 cdef struct Sweep:
     Axis rows
     Axis columns
-    bint depthwise          # one channel a group on both sides: vectors run over the groups
     bint direct             # no window reaches over the edge: no buffer
     bint relu
     Py_ssize_t groups
@@ -50,7 +50,6 @@ cdef struct Sweep:
     Py_ssize_t dst_group
     Py_ssize_t padded_group # dst_group in whole vectors
     Py_ssize_t block        # dst channels that the tile computes at once
-    Py_ssize_t pixel        # numbers from one src pixel to the next, in the buffer
     Py_ssize_t first_column
     Py_ssize_t n_columns
     Py_ssize_t row_length   # numbers from one src row to the next
@@ -123,6 +122,9 @@ cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const r
                Py_ssize_t dst_channels, Py_ssize_t groups, Py_ssize_t kernel_height,
                Py_ssize_t kernel_width, int threads) except -1 nogil:
     """Both passes: s holds the two axes and the strides of weight, the rest is found here."""
+    if is_depthwise(groups, src_channels, dst_channels):
+        return depthwise_sweep(&s.rows, &s.columns, src, dst, weight, bias, positive, n,
+                               src_channels, kernel_height, kernel_width, s.relu, threads)
     cdef Py_ssize_t task_rows = describe(s, src_channels, dst_channels, groups, kernel_width,
                                          lanes_of(src), n, threads, sizeof(real))
     cdef Py_ssize_t grid = s.rows.end - s.rows.first
@@ -166,30 +168,20 @@ cdef Py_ssize_t describe(Sweep *s, Py_ssize_t src_channels, Py_ssize_t dst_chann
                          Py_ssize_t groups, Py_ssize_t kernel_width, Py_ssize_t lanes,
                          Py_ssize_t n, int threads, Py_ssize_t itemsize) noexcept nogil:
     """Fill in how src, dst and weight are laid out; return how many grid rows a task has."""
-    s.depthwise = groups > 1 and groups == src_channels and groups == dst_channels
     s.src_channels, s.dst_channels, s.kernel_width = src_channels, dst_channels, kernel_width
-    if s.depthwise:
-        # The channels take the place of one group's outputs, a vector of them at a time.
-        s.groups, s.src_group, s.dst_group, s.block = 1, 1, dst_channels, lanes
-        s.pixel = (src_channels + lanes - 1) // lanes * lanes
-        s.weight_group = 0
-        s.weight_dst = s.weight_src = min(s.weight_dst, s.weight_src)
-    else:
-        s.groups = groups
-        s.src_group, s.dst_group = src_channels // groups, dst_channels // groups
-        s.block, s.pixel = 2 * lanes, src_channels
-        s.weight_group = max(s.weight_dst * s.dst_group, s.weight_src * s.src_group)
+    s.groups, s.block = groups, 2 * lanes
+    s.src_group, s.dst_group = src_channels // groups, dst_channels // groups
+    s.weight_group = max(s.weight_dst * s.dst_group, s.weight_src * s.src_group)
     s.padded_group = (s.dst_group + lanes - 1) // lanes * lanes
 
     s.first_column = s.columns.first * s.columns.src_step + s.columns.origin
     s.n_columns = ((s.columns.end - 1 - s.columns.first) * s.columns.src_step + s.columns.extent
                    + 1)
-    s.direct = (s.pixel == src_channels and s.first_column >= 0
-                and s.first_column + s.n_columns <= s.columns.src_size
+    s.direct = (s.first_column >= 0 and s.first_column + s.n_columns <= s.columns.src_size
                 and s.rows.first * s.rows.src_step + s.rows.origin >= 0
                 and ((s.rows.end - 1) * s.rows.src_step + s.rows.origin + s.rows.extent
                      < s.rows.src_size))
-    s.row_length = (s.columns.src_size if s.direct else s.n_columns) * s.pixel
+    s.row_length = (s.columns.src_size if s.direct else s.n_columns) * src_channels
 
     cdef Py_ssize_t grid = s.rows.end - s.rows.first
     cdef Py_ssize_t fitting = ((BUFFER_BYTES // (itemsize * s.row_length) - s.rows.extent - 1)
@@ -213,24 +205,24 @@ cdef void make_plans(Sweep *s, Py_ssize_t *runs) noexcept nogil:
         plan.terms = rows.n_taps * columns.n_taps * s.src_group
         plan.packed = packed
         packed += s.groups * s.padded_group * plan.terms
-        plan.sum.a_row = s.columns.src_step * s.pixel
+        plan.sum.a_step = 1
+        plan.sum.a_row = s.columns.src_step * s.src_channels
         plan.sum.c_row = s.columns.dst_step * s.dst_channels
         plan.sum.runs = runs
         plan.sum.n_runs = rows.n_taps if columns.n_taps else 0
         step = columns.offsets[1] - columns.offsets[0] if columns.n_taps > 1 else 1
-        if s.depthwise or (s.groups == 1 and step == 1):
-            # All taps of a kernel row are one run: evenly spaced pixels, or contiguous channels.
-            plan.sum.a_step = step * s.pixel if s.depthwise else 1
+        if s.groups == 1 and step == 1:
+            # All taps of a kernel row are one run.
             plan.sum.run_length = columns.n_taps * s.src_group
             for u in range(plan.sum.n_runs):
-                runs[0] = rows.offsets[u] * s.row_length + columns.offsets[0] * s.pixel
+                runs[0] = rows.offsets[u] * s.row_length + columns.offsets[0] * s.src_channels
                 runs += 1
         else:
-            plan.sum.a_step, plan.sum.run_length = 1, s.src_group
+            plan.sum.run_length = s.src_group
             plan.sum.n_runs *= columns.n_taps
             for u in range(rows.n_taps):
                 for v in range(columns.n_taps):
-                    runs[0] = rows.offsets[u] * s.row_length + columns.offsets[v] * s.pixel
+                    runs[0] = rows.offsets[u] * s.row_length + columns.offsets[v] * s.src_channels
                     runs += 1
 
 
@@ -278,11 +270,11 @@ cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *pac
     cdef Plan *plan
     cdef const real *base = src + image * s.rows.src_size * s.columns.src_size * s.src_channels
     if s.direct:
-        base += src_row * s.row_length + s.first_column * s.pixel
+        base += src_row * s.row_length + s.first_column * s.src_channels
     else:
-        copy_padded(base, s.rows.src_size, s.columns.src_size, s.src_channels, buffer, s.pixel,
-                    src_row, (end - 1 - begin) * s.rows.src_step + s.rows.extent + 1,
-                    s.first_column, s.n_columns)
+        copy_padded(base, s.rows.src_size, s.columns.src_size, s.src_channels, buffer, src_row,
+                    (end - 1 - begin) * s.rows.src_step + s.rows.extent + 1, s.first_column,
+                    s.n_columns)
         base = buffer
     dst += image * s.rows.dst_size * line
 
@@ -293,8 +285,6 @@ cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *pac
         if plan.terms * s.groups * s.padded_group * <Py_ssize_t>sizeof(real) <= PANELS_BYTES:
             # All weights stay near: a row of dst is finished before the next is begun.
             for t in range(rows, rows_end):
-                if s.depthwise and depthwise_row(s, plan, base, packed, bias, dst, flags, begin, t):
-                    continue
                 for block in range(s.groups * blocks):
                     sweep_row(s, plan, base, packed, bias, dst, flags, begin, t, block // blocks,
                               block % blocks, s.direct)
@@ -323,7 +313,8 @@ cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, c
     cdef Py_ssize_t first = block * s.block, blocks = (s.dst_group + s.block - 1) // s.block
     cdef Py_ssize_t row = plan.rows.first_dst + t * s.rows.dst_step
     cdef int lanes = <int>min(s.block, s.dst_group - first)
-    cdef Py_ssize_t length = s.n_columns * s.pixel, next_step = s.rows.src_step * s.row_length
+    cdef Py_ssize_t length = s.n_columns * s.src_channels
+    cdef Py_ssize_t next_step = s.rows.src_step * s.row_length
     cdef const real *a
     cdef const real *b = packed + plan.packed + (group * s.padded_group + first) * plan.terms
     cdef const real *start = bias + (group * s.padded_group + first) if bias else NULL
@@ -331,28 +322,14 @@ cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, c
                           + group * s.dst_group + first)
     cdef tile_sum sum = plan.sum
     base += (plan.rows.first + t - begin) * next_step
-    a = base + ((plan.columns.first - s.columns.first) * sum.a_row
-                + (first if s.depthwise else group * s.src_group))
+    a = base + (plan.columns.first - s.columns.first) * sum.a_row + group * s.src_group
     sum.b_step = min(s.block, s.padded_group - first)
     cdef Py_ssize_t steps = plan.terms * tile_count(a, plan.columns.count, lanes)
-    if send and steps and not s.depthwise:      # with a large stride some pixels have no terms
+    if send and steps:      # with a large stride some pixels have no terms
         block += group * blocks
         blocks *= s.groups
         sum.ahead = base + next_step + length * block // blocks
         sum.ahead_step = length // blocks * <Py_ssize_t>sizeof(real) // steps + 1
         tile_rows_ahead(&sum, plan.columns.count, lanes, a, b, start, c, flags)
     else:
-        tile_rows(&sum, plan.columns.count, lanes, a, b, start, c, flags, s.depthwise)
-
-
-cdef inline bint depthwise_row(const Sweep *s, const Plan *plan, const real *base,
-                               const real *packed, const real *bias, real *dst, int flags,
-                               Py_ssize_t begin, Py_ssize_t t) noexcept nogil:
-    """The same for all channels of a depthwise convolution; False if there is no such tile."""
-    cdef Py_ssize_t row = plan.rows.first_dst + t * s.rows.dst_step
-    return tile_depthwise_line(
-        &plan.sum, plan.columns.count, s.dst_channels,
-        base + ((plan.rows.first + t - begin) * s.rows.src_step * s.row_length
-                + (plan.columns.first - s.columns.first) * plan.sum.a_row),
-        packed + plan.packed, bias,
-        dst + (row * s.columns.dst_size + plan.columns.first_dst) * s.dst_channels, flags)
+        tile_rows(&sum, plan.columns.count, lanes, a, b, start, c, flags, False)

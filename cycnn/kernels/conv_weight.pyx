@@ -15,7 +15,9 @@ change a bit.
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
 
+from .axis cimport Axis, forward_axes
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
+from .depthwise cimport depthwise_weight_gradient, is_depthwise
 from .tile cimport (TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_columns, tile_count,
                     tile_grouped_rows, tile_pack, tile_rows, tile_rows_ahead, tile_sum,
                     tile_takes_groups)
@@ -26,7 +28,7 @@ cdef extern from "simd.h":
 cdef enum:
     MOST_CHUNKS = 16
     CHUNK_WORK = 4000000        # multiply-adds that are worth a chunk of their own
-    CHUNK_MEMORY = 4000000      # numbers that the sums of all chunks may take
+    CHUNK_MEMORY = 600000       # numbers that the sums of all chunks may take: they stay in L2
     PIECE_PIXELS = 224          # pixels of y that are summed before the next: dy stays in L1
 
 cdef struct Gradient:
@@ -44,7 +46,6 @@ cdef struct Gradient:
     Py_ssize_t left
     Py_ssize_t in_channels
     Py_ssize_t out_channels
-    bint depthwise              # one channel a group on both sides: vectors run over the groups
     bint direct                 # no window reaches over the edge: no buffer
     bint in_place               # the tile reads dy where it lies: whole vectors, not far apart
     Py_ssize_t groups
@@ -53,7 +54,6 @@ cdef struct Gradient:
     Py_ssize_t out_group
     Py_ssize_t block            # output channels that the tile computes at once
     Py_ssize_t padded_group     # out_group in whole vectors
-    Py_ssize_t pixel            # numbers from one pixel of x to the next, in the buffer
     Py_ssize_t n_columns        # pixels of a buffered row
     Py_ssize_t row_length       # numbers from one row of x to the next
     Py_ssize_t image_rows       # rows of x under the rows of y, for one image
@@ -72,6 +72,20 @@ def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy, win
     x is (N, H, W, C), dy (N, OH, OW, K); the other arguments are those of conv.forward.
     """
     cdef Gradient g
+    cdef Axis rows, columns
+    cdef void *axes
+    if is_depthwise(groups, x.shape[3], dy.shape[3]):
+        axes = forward_axes(&rows, &columns, x.shape, dy.shape, dweight.shape[2], dweight.shape[3],
+                            stride_h, stride_w, top, left, dilation_h, dilation_w)
+        try:
+            with nogil:
+                depthwise_weight_gradient(&rows, &columns, &x[0, 0, 0, 0], &dy[0, 0, 0, 0],
+                                          &dweight[0, 0, 0, 0],
+                                          NULL if dbias is None else &dbias[0], x.shape[0],
+                                          x.shape[3], threads)
+        finally:
+            free(axes)
+        return
     g.height, g.width, g.in_channels = x.shape[1], x.shape[2], x.shape[3]
     g.out_height, g.out_width, g.out_channels = dy.shape[1], dy.shape[2], dy.shape[3]
     g.kernel_height, g.kernel_width = dweight.shape[2], dweight.shape[3]
@@ -90,6 +104,10 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
     cdef Py_ssize_t chunks = <Py_ssize_t>min(<double>min(rows, <Py_ssize_t>MOST_CHUNKS),
                                              1 + work / CHUNK_WORK)
     chunks = min(chunks, 1 + CHUNK_MEMORY // g.size)
+    # Pieces of even height: what is loaded and stored again for a short one takes as long.
+    cdef Py_ssize_t chunk_rows = (rows + chunks - 1) // chunks
+    cdef Py_ssize_t pieces = (chunk_rows + g.piece - 1) // g.piece
+    g.piece = (chunk_rows + pieces - 1) // pieces
     # A task reads its rows of x once for all its blocks: no more tasks than the threads want.
     cdef Py_ssize_t parts = 1
     if threads > 1:
@@ -128,26 +146,19 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
 cdef void describe(Gradient *g, Py_ssize_t groups, Py_ssize_t lanes,
                    Py_ssize_t itemsize) noexcept nogil:
     """Fill in how x, dy and the sums are laid out."""
-    g.depthwise = groups > 1 and groups == g.in_channels and groups == g.out_channels
-    if g.depthwise:
-        # The channels take the place of one group's outputs, a vector of them at a time.
-        g.groups, g.in_group, g.out_group, g.block = 1, 1, g.out_channels, lanes
-        g.pixel = (g.in_channels + lanes - 1) // lanes * lanes
-    else:
-        g.groups = groups
-        g.in_group, g.out_group = g.in_channels // groups, g.out_channels // groups
-        g.block, g.pixel = 2 * lanes, g.in_channels
+    g.groups, g.block = groups, 2 * lanes
+    g.in_group, g.out_group = g.in_channels // groups, g.out_channels // groups
     g.padded_group = (g.out_group + lanes - 1) // lanes * lanes
     g.n_blocks = g.groups * ((g.out_group + g.block - 1) // g.block)
-    g.in_place = g.padded_group == g.out_group and (g.depthwise or g.n_blocks == 1)
+    g.in_place = g.padded_group == g.out_group and g.n_blocks == 1
     g.terms = g.kernel_height * g.kernel_width * g.in_group
     g.size = g.groups * g.padded_group * (g.terms + 1)
 
     g.n_columns = ((g.out_width - 1) * g.stride_w + (g.kernel_width - 1) * g.dilation_w + 1)
     g.image_rows = ((g.out_height - 1) * g.stride_h + (g.kernel_height - 1) * g.dilation_h + 1)
-    g.direct = (g.pixel == g.in_channels and g.left == 0 and g.top == 0
-                and g.n_columns <= g.width and g.image_rows <= g.height)
-    g.row_length = (g.width if g.direct else g.n_columns) * g.pixel
+    g.direct = (g.left == 0 and g.top == 0 and g.n_columns <= g.width
+                and g.image_rows <= g.height)
+    g.row_length = (g.width if g.direct else g.n_columns) * g.in_channels
     # More rows than forward: what is loaded and stored again for every piece is all the sums.
     cdef Py_ssize_t fitting = 2 * <Py_ssize_t>BUFFER_BYTES // (itemsize * g.row_length * g.stride_h)
     g.piece = max(1, min(<Py_ssize_t>PIECE_PIXELS // g.out_width, fitting))
@@ -186,7 +197,7 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
     cdef Py_ssize_t count = min(g.block, g.out_group - first)
     cdef Py_ssize_t width = min(g.block, g.padded_group - first)
     cdef Py_ssize_t a_kernel_row = g.dilation_h * g.row_length
-    cdef Py_ssize_t u, v, each, ahead
+    cdef Py_ssize_t u, v, each, ahead, several
     cdef bint grouped, in_steps
     cdef const real *b = dy + row * g.out_width * g.out_channels + group * g.out_group + first
     cdef const real *a
@@ -194,7 +205,7 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
     cdef tile_sum sum
     sums += (group * g.padded_group + first) * (g.terms + 1)
     sum.c_row, sum.runs, sum.run_length, sum.n_runs = width, runs, g.out_width, end - row
-    sum.a_step, sum.b_step = g.stride_w * g.pixel, g.out_channels
+    sum.a_step, sum.b_step = g.stride_w * g.in_channels, g.out_channels
     if not g.in_place:
         # The tile reads dy once for every 14 rows of the sums: from whole, aligned vectors.
         tile_pack(b, g.out_channels, (end - row) * g.out_width, <int>count, dy_buffer)
@@ -203,22 +214,29 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
         tile_columns(b, sum.b_step, (end - row) * g.out_width, <int>width, sums + g.terms * width,
                      start)
 
-    sum.a_row = g.dilation_w * g.pixel if g.depthwise else 1
-    if g.depthwise or (g.groups == 1 and g.dilation_w == 1):
+    sum.a_row = 1
+    if g.groups == 1 and g.dilation_w == 1:
         each = g.kernel_width * g.in_group
-        base += first if g.depthwise else 0
         grouped = g.kernel_height > 1 and tile_takes_groups(base, each, <int>width)
         # Of two vectors: with one, a step of the tile has as many loads as it can do already.
-        in_steps = width == g.block and not g.depthwise and not grouped
+        in_steps = width == g.block and not grouped
         if not in_steps:
             fetch_ahead(g, x, dy, rows, end, part, parts)
         if grouped:
             tile_grouped_rows(&sum, g.kernel_height, a_kernel_row, <int>each, <int>width, base, b,
-                              sums, start, g.depthwise)
+                              sums, start)
         elif not in_steps:
+            # Of one vector such a tile has more rows than tile_rows().
+            several = 7
+            while several > 1 and each % several:
+                several -= 1
             for u in range(g.kernel_height):
-                tile_rows(&sum, each, <int>width, base + u * a_kernel_row, b, NULL,
-                          sums + u * each * width, start, g.depthwise)
+                if several > 1:
+                    tile_grouped_rows(&sum, each // several, several, <int>several, <int>width,
+                                      base + u * a_kernel_row, b, sums + u * each * width, start)
+                else:
+                    tile_rows(&sum, each, <int>width, base + u * a_kernel_row, b, NULL,
+                              sums + u * each * width, start, False)
         else:
             ahead = (end - row) * g.out_width * tile_count(base, each, <int>width)
             for u in range(g.kernel_height):
@@ -230,7 +248,7 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
     fetch_ahead(g, x, dy, rows, end, part, parts)
     for u in range(g.kernel_height):
         for v in range(g.kernel_width):
-            a = base + u * a_kernel_row + v * g.dilation_w * g.pixel + group * g.in_group
+            a = base + u * a_kernel_row + v * g.dilation_w * g.in_channels + group * g.in_group
             c = sums + (u * g.kernel_width + v) * g.in_group * width
             tile_rows(&sum, g.in_group, <int>width, a, b, NULL, c, start, False)
 
@@ -297,7 +315,7 @@ cdef const real *gather_rows(const Gradient *g, const real *x, real *buffer, Py_
     while row + i < end:
         last = min(g.out_height, first + end - row - i)
         n_rows = (last - first - 1) * g.stride_h + (g.kernel_height - 1) * g.dilation_h + 1
-        copy_padded(base, g.height, g.width, g.in_channels, buffer + begin, g.pixel,
+        copy_padded(base, g.height, g.width, g.in_channels, buffer + begin,
                     first * g.stride_h - g.top, n_rows, -g.left, g.n_columns)
         for k in range(last - first):
             runs[i + k] = begin + k * g.stride_h * g.row_length
@@ -323,10 +341,12 @@ cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dwe
         for i in range((g.terms + (dbias != NULL)) * width):
             sums[i] += more[i]
     first += group * g.out_group
-    for k in range(count):
-        for c in range(g.in_group):
-            for tap in range(taps):
-                dweight[((first + k) * g.in_group + c) * taps + tap] = (
-                    sums[(tap * g.in_group + c) * width + k])
-        if dbias:
+    # The sums of one input channel go to as many places as a block is wide, which stay in the cache.
+    for c in range(g.in_group):
+        for tap in range(taps):
+            more = sums + (tap * g.in_group + c) * width
+            for k in range(count):
+                dweight[((first + k) * g.in_group + c) * taps + tap] = more[k]
+    if dbias:
+        for k in range(count):
             dbias[first + k] = sums[g.terms * width + k]

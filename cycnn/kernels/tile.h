@@ -12,9 +12,6 @@
  * memory, the kW * C inputs under one kernel row are contiguous: a run of that length, step 1, one
  * run a kernel row. Element (i, r, j) of a is a[i * a_row + runs[r] + j * a_step].
  *
- * In the depthwise form a[i, r, j] is a vector too, one number a channel, and multiplies b lane by
- * lane.
- *
  * The order of the additions of one sum is fixed by the shape of the tile's reduction alone, never
  * by how many rows are computed together: work can be cut anywhere between rows, with the same
  * bits. */
@@ -53,7 +50,7 @@ enum { TILE_FROM_ZERO, TILE_FROM_BIAS, TILE_FROM_C, TILE_START = 3, TILE_RELU = 
 /* The tile of two packed factors: 24 or 12 sums, as above. */
 #define PACKED_VECTORS 3
 #define PACKED_ROWS (TILE_ROWS_2 >= 12 ? 8 : 4)
-#define PACKED_STEPS 8
+#define PACKED_STEPS 8 /* computed between two rows that are sent for */
 
 /* Rows that combine() adds up at once: as many streams as processors fetch ahead with ease. */
 #define COMBINE_ROWS 8
@@ -65,21 +62,18 @@ enum { TILE_FROM_ZERO, TILE_FROM_BIAS, TILE_FROM_C, TILE_START = 3, TILE_RELU = 
 #define TILE_GROUPED(vectors) ((vectors) == 2 ? TILE_ROWS_2 : 2 * TILE_ROWS_2)
 #define TILE_GROUPED_MAX TILE_GROUPED(1)
 
-/* Pixels of a depthwise tile: with 7 weights of a kernel row and one input they fill 16 registers. */
-#define DEPTHWISE_PIXELS 8
-
 #define REAL float
 #define SIMD(name) f32##name
 #define LANES F32_LANES
 #define TILE(name) f32_##name
 #include "tile_template.h"
-#include "depthwise_template.h"
+#include "products_template.h"
 
 #define REAL double
 #define SIMD(name) f64##name
 #define LANES F64_LANES
 #define TILE(name) f64_##name
 #include "tile_template.h"
-#include "depthwise_template.h"
+#include "products_template.h"
 
 #endif

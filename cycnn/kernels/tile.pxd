@@ -41,16 +41,13 @@ cdef inline int lanes_of(const real *kind) noexcept nogil:
 
 cdef void tile_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a, const real *b,
                     const real *bias, real *c, int flags, bint depthwise) noexcept nogil
-cdef bint tile_depthwise_line(const tile_sum *s, Py_ssize_t count, Py_ssize_t channels,
-                              const real *a, const real *b, const real *bias, real *c,
-                              int flags) noexcept nogil
 cdef void tile_rows_ahead(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a,
                           const real *b, const real *bias, real *c, int flags) noexcept nogil
 cdef Py_ssize_t tile_count(const real *kind, Py_ssize_t n_rows, int lanes) noexcept nogil
 cdef bint tile_takes_groups(const real *kind, Py_ssize_t each, int lanes) noexcept nogil
 cdef void tile_grouped_rows(const tile_sum *s, Py_ssize_t n_groups, Py_ssize_t a_group, int each,
-                            int lanes, const real *a, const real *b, real *c, int start,
-                            bint depthwise) noexcept nogil
+                            int lanes, const real *a, const real *b, real *c,
+                            int start) noexcept nogil
 cdef void tile_columns(const real *b, Py_ssize_t b_step, Py_ssize_t n_rows, int lanes, real *c,
                        int start) noexcept nogil
 cdef void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,

@@ -5,33 +5,22 @@ cdef extern from "tile.h":
                   const float *bias, float *c, int flags) noexcept nogil
     void f64_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const double *a, const double *b,
                   const double *bias, double *c, int flags) noexcept nogil
-    void f32_depthwise_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const float *a,
-                            const float *b, const float *bias, float *c, int flags) noexcept nogil
-    void f64_depthwise_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const double *a,
-                            const double *b, const double *bias, double *c,
-                            int flags) noexcept nogil
     int f64_groups_at_once(Py_ssize_t each, int vectors) noexcept nogil
     void f64_grouped_rows(const tile_sum *s, Py_ssize_t n_groups, Py_ssize_t a_group, int each,
-                          int lanes, const double *a, const double *b, double *c, int start,
-                          int depthwise) noexcept nogil
+                          int lanes, const double *a, const double *b, double *c,
+                          int start) noexcept nogil
     void f64_columns(const double *b, Py_ssize_t b_step, Py_ssize_t n_rows, int lanes, double *c,
                      int start) noexcept nogil
     void f64_rows_ahead(const tile_sum *s, Py_ssize_t n_rows, int lanes, const double *a,
                         const double *b, const double *bias, double *c, int flags) noexcept nogil
     void f32_rows_ahead(const tile_sum *s, Py_ssize_t n_rows, int lanes, const float *a,
                         const float *b, const float *bias, float *c, int flags) noexcept nogil
-    bint f64_depthwise_line(const tile_sum *s, Py_ssize_t count, Py_ssize_t channels,
-                            const double *a, const double *b, const double *bias, double *c,
-                            int flags) noexcept nogil
-    bint f32_depthwise_line(const tile_sum *s, Py_ssize_t count, Py_ssize_t channels,
-                            const float *a, const float *b, const float *bias, float *c,
-                            int flags) noexcept nogil
     Py_ssize_t f32_tiles(Py_ssize_t n_rows, int lanes) noexcept nogil
     Py_ssize_t f64_tiles(Py_ssize_t n_rows, int lanes) noexcept nogil
     int f32_groups_at_once(Py_ssize_t each, int vectors) noexcept nogil
     void f32_grouped_rows(const tile_sum *s, Py_ssize_t n_groups, Py_ssize_t a_group, int each,
-                          int lanes, const float *a, const float *b, float *c, int start,
-                          int depthwise) noexcept nogil
+                          int lanes, const float *a, const float *b, float *c,
+                          int start) noexcept nogil
     void f32_columns(const float *b, Py_ssize_t b_step, Py_ssize_t n_rows, int lanes, float *c,
                      int start) noexcept nogil
     void f32_pack(const float *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
@@ -64,30 +53,14 @@ cdef void tile_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real 
                     const real *bias, real *c, int flags, bint depthwise) noexcept nogil:
     """c[i, k] = start + sum a[i, j] * b[j, k] for n_rows rows and `lanes` columns."""
     if real is float:
-        if depthwise:
-            f32_depthwise_rows(s, n_rows, lanes, a, b, bias, c, flags)
-        else:
-            f32_rows(s, n_rows, lanes, a, b, bias, c, flags)
+        f32_rows(s, n_rows, lanes, a, b, bias, c, flags)
     else:
-        if depthwise:
-            f64_depthwise_rows(s, n_rows, lanes, a, b, bias, c, flags)
-        else:
-            f64_rows(s, n_rows, lanes, a, b, bias, c, flags)
-
-
-cdef bint tile_depthwise_line(const tile_sum *s, Py_ssize_t count, Py_ssize_t channels,
-                              const real *a, const real *b, const real *bias, real *c,
-                              int flags) noexcept nogil:
-    """A row of a depthwise convolution, all channels; False where tile_rows() has to do it."""
-    if real is float:
-        return f32_depthwise_line(s, count, channels, a, b, bias, c, flags)
-    else:
-        return f64_depthwise_line(s, count, channels, a, b, bias, c, flags)
+        f64_rows(s, n_rows, lanes, a, b, bias, c, flags)
 
 
 cdef void tile_rows_ahead(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a,
                           const real *b, const real *bias, real *c, int flags) noexcept nogil:
-    """The same, not depthwise, sending for s.ahead on the way."""
+    """The same, sending for s.ahead on the way."""
     if real is float:
         f32_rows_ahead(s, n_rows, lanes, a, b, bias, c, flags)
     else:
@@ -111,13 +84,13 @@ cdef bint tile_takes_groups(const real *kind, Py_ssize_t each, int lanes) noexce
 
 
 cdef void tile_grouped_rows(const tile_sum *s, Py_ssize_t n_groups, Py_ssize_t a_group, int each,
-                            int lanes, const real *a, const real *b, real *c, int start,
-                            bint depthwise) noexcept nogil:
+                            int lanes, const real *a, const real *b, real *c,
+                            int start) noexcept nogil:
     """The same for groups of `each` rows that begin a_group apart, in whole vectors of columns."""
     if real is float:
-        f32_grouped_rows(s, n_groups, a_group, each, lanes, a, b, c, start, depthwise)
+        f32_grouped_rows(s, n_groups, a_group, each, lanes, a, b, c, start)
     else:
-        f64_grouped_rows(s, n_groups, a_group, each, lanes, a, b, c, start, depthwise)
+        f64_grouped_rows(s, n_groups, a_group, each, lanes, a, b, c, start)
 
 
 cdef void tile_columns(const real *b, Py_ssize_t b_step, Py_ssize_t n_rows, int lanes, real *c,

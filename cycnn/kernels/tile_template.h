@@ -1,10 +1,10 @@
 /* The functions of tile.h for one type: REAL, its vectors SIMD(...), LANES of them, TILE(...) the
  * name. Included twice by tile.h. */
 
-/* The loop itself. Inlined with `rows`, `vectors` and `depthwise` constant, all inner loops unroll
- * and `sums` lives in registers. With `fetch`, it sends for what the caller wants next. */
-ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depthwise,
-                              const int fetch, const tile_sum *s, const REAL *a, const REAL *b, const REAL *bias,
+/* The loop itself. Inlined with `rows` and `vectors` constant, all inner loops unroll and `sums`
+ * lives in registers. With `fetch`, it sends for what the caller wants next. */
+ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int fetch,
+                              const tile_sum *s, const REAL *a, const REAL *b, const REAL *bias,
                               REAL *c, int flags, int lanes)
 {
     const int start = flags & TILE_START;
@@ -49,7 +49,7 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depth
             UNROLL for (int i = 0; i < rows; i++) {
                 const REAL *q = i < 5 ? p0 + i * a_row
                               : i < 10 ? p5 + (i - 5) * a_row : p10 + (i - 10) * a_row;
-                SIMD(v) x = depthwise ? SIMD(_load)(q) : SIMD(_set1)(*q);
+                SIMD(v) x = SIMD(_set1)(*q);
                 UNROLL for (int v = 0; v < vectors; v++)
                     sums[i][v] = SIMD(_fma)(x, column[v], sums[i][v]);
             }
@@ -75,14 +75,14 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int depth
 }
 
 /* One tile of a number of rows known only at run time: a jump to the loop made for that number. */
-ALWAYS_INLINE void TILE(dispatch)(int rows, const int vectors, const int depthwise,
-                                  const int fetch, const tile_sum *s, const REAL *a, const REAL *b,
+ALWAYS_INLINE void TILE(dispatch)(int rows, const int vectors, const int fetch,
+                                  const tile_sum *s, const REAL *a, const REAL *b,
                                   const REAL *bias, REAL *c, int flags, int lanes)
 {
 #define TILE_CASE(n)                                                                              \
     case n:                                                                                       \
         if (n <= (vectors == 2 ? TILE_ROWS_2 : TILE_ROWS_1))                                      \
-            TILE(loop)(n, vectors, depthwise, fetch, s, a, b, bias, c, flags, lanes);             \
+            TILE(loop)(n, vectors, fetch, s, a, b, bias, c, flags, lanes);             \
         break;
     switch (rows) {
         TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6) TILE_CASE(7)
@@ -105,9 +105,9 @@ LOCAL void TILE(rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL
         const REAL *from = a + first * s->a_row;
         REAL *to = c + first * s->c_row;
         if (vectors == 2)
-            TILE(dispatch)((int)rows, 2, 0, 0, s, from, b, bias, to, flags, lanes);
+            TILE(dispatch)((int)rows, 2, 0, s, from, b, bias, to, flags, lanes);
         else
-            TILE(dispatch)((int)rows, 1, 0, 0, s, from, b, bias, to, flags, lanes);
+            TILE(dispatch)((int)rows, 1, 0, s, from, b, bias, to, flags, lanes);
     }
 }
 
@@ -125,9 +125,9 @@ LOCAL void TILE(rows_ahead)(const tile_sum *s, ptrdiff_t n_rows, int lanes, cons
         const REAL *from = a + first * s->a_row;
         REAL *to = c + first * s->c_row;
         if (vectors == 2)
-            TILE(dispatch)((int)rows, 2, 0, 1, &part, from, b, bias, to, flags, lanes);
+            TILE(dispatch)((int)rows, 2, 1, &part, from, b, bias, to, flags, lanes);
         else
-            TILE(dispatch)((int)rows, 1, 0, 1, &part, from, b, bias, to, flags, lanes);
+            TILE(dispatch)((int)rows, 1, 1, &part, from, b, bias, to, flags, lanes);
         part.ahead = (const char *)part.ahead + s->ahead_step * s->n_runs * s->run_length;
     }
 }
@@ -138,25 +138,13 @@ LOCAL ptrdiff_t TILE(tiles)(ptrdiff_t n_rows, int lanes)
     return (n_rows + most - 1) / most;
 }
 
-/* The same for the depthwise form: one vector of 1 to LANES channels. */
-LOCAL void TILE(depthwise_rows)(const tile_sum *s, ptrdiff_t n_rows, int lanes, const REAL *a,
-                                 const REAL *b, const REAL *bias, REAL *c, int flags)
-{
-    const ptrdiff_t tiles = (n_rows + TILE_ROWS_1 - 1) / TILE_ROWS_1;
-    for (ptrdiff_t t = 0; t < tiles; t++) {
-        const ptrdiff_t first = n_rows * t / tiles, rows = n_rows * (t + 1) / tiles - first;
-        TILE(dispatch)((int)rows, 1, 1, 0, s, a + first * s->a_row, b, bias,
-                       c + first * s->c_row, flags, lanes);
-    }
-}
-
 /* The tile of a weight gradient whose rows lie in groups: `each` rows a_row apart, and the same
  * again a_group further on, `groups` times. The few inputs under one kernel row are too few sums to
  * hide the latency of an fma; those under several are enough, and share the loads of b. Columns come
  * in whole vectors. */
 ALWAYS_INLINE void TILE(grouped_loop)(const int groups, const int each, const int vectors,
-                                      const int depthwise, const tile_sum *s, ptrdiff_t a_group,
-                                      const REAL *a, const REAL *b, REAL *c, int start)
+                                      const tile_sum *s, ptrdiff_t a_group, const REAL *a,
+                                      const REAL *b, REAL *c, int start)
 {
     SIMD(v) sums[TILE_GROUPED_MAX][2];
     UNROLL for (int i = 0; i < groups * each; i++)
@@ -174,7 +162,7 @@ ALWAYS_INLINE void TILE(grouped_loop)(const int groups, const int each, const in
             UNROLL for (int g = 0; g < groups; g++) {
                 UNROLL for (int i = 0; i < each; i++) {
                     const REAL *q = p[g] + i * a_row;
-                    SIMD(v) x = depthwise ? SIMD(_load)(q) : SIMD(_set1)(*q);
+                    SIMD(v) x = SIMD(_set1)(*q);
                     UNROLL for (int v = 0; v < vectors; v++)
                         sums[g * each + i][v] = SIMD(_fma)(x, column[v], sums[g * each + i][v]);
                 }
@@ -198,14 +186,13 @@ LOCAL int TILE(groups_at_once)(ptrdiff_t each, int vectors)
 }
 
 ALWAYS_INLINE void TILE(grouped_dispatch)(int groups, int each, const int vectors,
-                                          const int depthwise, const tile_sum *s,
-                                          ptrdiff_t a_group, const REAL *a, const REAL *b,
-                                          REAL *c, int start)
+                                          const tile_sum *s, ptrdiff_t a_group, const REAL *a,
+                                          const REAL *b, REAL *c, int start)
 {
 #define TILE_CASE(g, n)                                                                           \
     case 8 * g + n:                                                                               \
         if (g * n <= TILE_GROUPED(vectors))                                                       \
-            TILE(grouped_loop)(g, n, vectors, depthwise, s, a_group, a, b, c, start);             \
+            TILE(grouped_loop)(g, n, vectors, s, a_group, a, b, c, start);                        \
         break;
 #define TILE_CASES(n) TILE_CASE(1, n) TILE_CASE(2, n) TILE_CASE(3, n) TILE_CASE(4, n) TILE_CASE(5, n)
     switch (8 * groups + each) {
@@ -217,8 +204,7 @@ ALWAYS_INLINE void TILE(grouped_dispatch)(int groups, int each, const int vector
 
 /* Any number of groups, of a size for which groups_at_once() is at least 2. */
 LOCAL void TILE(grouped_rows)(const tile_sum *s, ptrdiff_t n_groups, ptrdiff_t a_group, int each,
-                              int lanes, const REAL *a, const REAL *b, REAL *c, int start,
-                              int depthwise)
+                              int lanes, const REAL *a, const REAL *b, REAL *c, int start)
 {
     const int vectors = lanes > LANES ? 2 : 1;
     const ptrdiff_t most = TILE(groups_at_once)(each, vectors);
@@ -228,12 +214,10 @@ LOCAL void TILE(grouped_rows)(const tile_sum *s, ptrdiff_t n_groups, ptrdiff_t a
         const int groups = (int)(n_groups * (t + 1) / tiles - first);
         const REAL *from = a + first * a_group;
         REAL *to = c + first * each * s->c_row;
-        if (depthwise)
-            TILE(grouped_dispatch)(groups, each, 1, 1, s, a_group, from, b, to, start);
-        else if (vectors == 2)
-            TILE(grouped_dispatch)(groups, each, 2, 0, s, a_group, from, b, to, start);
+        if (vectors == 2)
+            TILE(grouped_dispatch)(groups, each, 2, s, a_group, from, b, to, start);
         else
-            TILE(grouped_dispatch)(groups, each, 1, 0, s, a_group, from, b, to, start);
+            TILE(grouped_dispatch)(groups, each, 1, s, a_group, from, b, to, start);
     }
 }
 
@@ -282,227 +266,3 @@ LOCAL void TILE(pack)(const REAL *x, ptrdiff_t x_row, ptrdiff_t n_rows, int coun
         }
     }
 }
-
-/* Any number of columns into panels of PACKED_VECTORS vectors, each n_rows high, one after the other.
- * Goes row by row, as memory is read fastest. */
-LOCAL void TILE(pack_panels)(const REAL *x, ptrdiff_t x_row, ptrdiff_t n_rows, ptrdiff_t count,
-                             REAL *to)
-{
-    enum { WIDTH = PACKED_VECTORS * LANES };
-    for (ptrdiff_t i = 0; i < n_rows; i++, x += x_row, to += WIDTH) {
-        REAL *panel = to;
-        ptrdiff_t k = 0;
-        for (; k + WIDTH <= count; k += WIDTH, panel += n_rows * WIDTH)
-            UNROLL for (int v = 0; v < PACKED_VECTORS; v++)
-                SIMD(_store)(panel + v * LANES, SIMD(_load)(x + k + v * LANES));
-        if (k < count) {
-            memset(panel, 0, WIDTH * sizeof(REAL));
-            memcpy(panel, x + k, (count - k) * sizeof(REAL));
-        }
-    }
-}
-
-/* The tile with both factors packed: c[i, k] = sum over j of a[j, i] * b[j, k], a with `rows` numbers
- * a step, b with PACKED_VECTORS vectors. Every address is a constant distance from one of two
- * pointers, and a load serves more fmas: the processor has fewer instructions to take in, which is
- * what holds up TILE(loop).
- *
- * Every PACKED_STEPS steps it sends for one row, as wide as b, of the rows at `soon` and of those
- * at `later`. Sent for all at once, they would hold up what the tile itself loads. */
-ALWAYS_INLINE void TILE(packed_loop)(const int rows, const REAL *a, const REAL *b, ptrdiff_t length,
-                                     const tile_ahead *soon, const tile_ahead *later, REAL *c,
-                                     ptrdiff_t c_row, int lanes)
-{
-    enum { WIDTH = PACKED_VECTORS * LANES };
-    SIMD(v) sums[PACKED_ROWS][PACKED_VECTORS];
-    const char *next = (const char *)soon->first, *after = (const char *)later->first;
-    ptrdiff_t to_go = soon->rows - 1, to_go_after = later->rows - 1;
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int v = 0; v < PACKED_VECTORS; v++) sums[i][v] = SIMD(_set1)(0);
-#define PACKED_STEP(u)                                                                            \
-    {                                                                                             \
-        SIMD(v) column[PACKED_VECTORS];                                                           \
-        UNROLL for (int v = 0; v < PACKED_VECTORS; v++)                                           \
-            column[v] = SIMD(_load)(b + (u) * WIDTH + v * LANES);                                 \
-        UNROLL for (int i = 0; i < rows; i++) {                                                   \
-            SIMD(v) x = SIMD(_set1)(a[(u) * rows + i]);                                           \
-            UNROLL for (int v = 0; v < PACKED_VECTORS; v++)                                       \
-                sums[i][v] = SIMD(_fma)(x, column[v], sums[i][v]);                                \
-        }                                                                                         \
-    }
-    for (; length >= PACKED_STEPS; length -= PACKED_STEPS) {
-        UNROLL for (int v = 0; v < PACKED_VECTORS; v++) {
-            PREFETCH_FOR_LATER(next + v * LANES * sizeof(REAL));
-            PREFETCH_FOR_LATER(after + v * LANES * sizeof(REAL));
-        }
-        next += to_go-- > 0 ? soon->row : 0;
-        after += to_go_after-- > 0 ? later->row : 0;
-        for (int half = 0; half < 2; half++) {
-            UNROLL for (int u = 0; u < PACKED_STEPS / 2; u++) PACKED_STEP(u)
-            a += PACKED_STEPS / 2 * rows;
-            b += PACKED_STEPS / 2 * WIDTH;
-            FORGET(a);
-            FORGET(b);
-        }
-    }
-    for (; length > 0; length--) {
-        PACKED_STEP(0)
-        a += rows;
-        b += WIDTH;
-    }
-#undef PACKED_STEP
-    UNROLL for (int i = 0; i < rows; i++) {
-        REAL *to = c + i * c_row, edge[WIDTH];
-        UNROLL for (int v = 0; v < PACKED_VECTORS; v++)
-            SIMD(_store)((lanes < WIDTH ? edge : to) + v * LANES, sums[i][v]);
-        if (lanes < WIDTH) memcpy(to, edge, lanes * sizeof(REAL));
-    }
-}
-
-LOCAL void TILE(packed)(int rows, const REAL *a, const REAL *b, ptrdiff_t length,
-                        const tile_ahead *soon, const tile_ahead *later, REAL *c, ptrdiff_t c_row,
-                        int lanes)
-{
-#define TILE_CASE(n)                                                                              \
-    case n:                                                                                       \
-        if (n <= PACKED_ROWS)                                                                     \
-            TILE(packed_loop)(n, a, b, length, soon, later, c, c_row, lanes);                     \
-        break;
-    switch (rows) {
-        TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6) TILE_CASE(7)
-        TILE_CASE(8)
-    }
-#undef TILE_CASE
-}
-
-/* c[k] = sum over j of a[j] * b[j, k], for `terms` rows of b, b_row apart, and count columns: what
- * the tile gives for one row, reading b in stretches as long as its rows. Several rows at once,
- * so that c is read and written rarely. */
-ALWAYS_INLINE void TILE(combine_loop)(const int terms, const REAL *a, const REAL *b,
-                                      ptrdiff_t b_row, ptrdiff_t count, REAL *c, int start)
-{
-    SIMD(v) factor[COMBINE_ROWS];
-    ptrdiff_t k = 0;
-    UNROLL for (int j = 0; j < terms; j++) factor[j] = SIMD(_set1)(a[j]);
-    for (; k < count; k += LANES) {
-        REAL edge[COMBINE_ROWS + 1][LANES];
-        const ptrdiff_t rest = count - k;
-        SIMD(v) sum = SIMD(_set1)(0);
-        if (rest >= LANES) {
-            if (start == TILE_FROM_C) sum = SIMD(_load)(c + k);
-            UNROLL for (int j = 0; j < terms; j++)
-                sum = SIMD(_fma)(factor[j], SIMD(_load)(b + j * b_row + k), sum);
-            SIMD(_store)(c + k, sum);
-        } else {
-            memset(edge, 0, sizeof edge);
-            for (int j = 0; j < terms; j++) memcpy(edge[j], b + j * b_row + k, rest * sizeof(REAL));
-            if (start == TILE_FROM_C) {
-                memcpy(edge[COMBINE_ROWS], c + k, rest * sizeof(REAL));
-                sum = SIMD(_load)(edge[COMBINE_ROWS]);
-            }
-            UNROLL for (int j = 0; j < terms; j++)
-                sum = SIMD(_fma)(factor[j], SIMD(_load)(edge[j]), sum);
-            SIMD(_store)(edge[0], sum);
-            memcpy(c + k, edge[0], rest * sizeof(REAL));
-        }
-    }
-}
-
-LOCAL void TILE(combine)(const REAL *a, ptrdiff_t terms, const REAL *b, ptrdiff_t b_row,
-                         ptrdiff_t count, REAL *c)
-{
-    int start = TILE_FROM_ZERO;
-    while (terms > 0) {
-        const ptrdiff_t part = terms >= COMBINE_ROWS ? COMBINE_ROWS : terms >= 4 ? 4 : 1;
-        if (part == COMBINE_ROWS)
-            TILE(combine_loop)(COMBINE_ROWS, a, b, b_row, count, c, start);
-        else if (part == 4)
-            TILE(combine_loop)(4, a, b, b_row, count, c, start);
-        else
-            TILE(combine_loop)(1, a, b, b_row, count, c, start);
-        terms -= part, a += part, b += part * b_row, start = TILE_FROM_C;
-    }
-}
-
-/* c[i, k] += the dot product of row i of a and row k of b, for rows that are contiguous in memory:
- * a Linear layer's forward pass, whose two factors both run along the sum, needs no packing. The
- * sums are vectors along the reduction, `rows` x `columns` of them; their lanes are added last. An
- * edge of the matrix computes its last row or column twice rather than having loops of its own.
- * `ahead` is as long as a row, and will be wanted later: it is sent for on the way. */
-ALWAYS_INLINE void TILE(dots_loop)(const int rows, const int columns, const REAL *const *a,
-                                   const REAL *const *b, ptrdiff_t length, const REAL *ahead,
-                                   REAL *out)
-{
-    const REAL *p[4], *q[6];
-    SIMD(v) sums[4 * 6 + LANES];
-    const int whole = (rows * columns + LANES - 1) / LANES * LANES; /* for SIMD(_sums) */
-    UNROLL for (int i = 0; i < rows; i++) p[i] = a[i];
-    UNROLL for (int k = 0; k < columns; k++) q[k] = b[k];
-    UNROLL for (int i = 0; i < whole; i++) sums[i] = SIMD(_set1)(0);
-    ptrdiff_t j = 0;
-    for (; j + LANES <= length; j += LANES) {
-        SIMD(v) left[4];
-        PREFETCH_FOR_LATER(ahead + j);
-        UNROLL for (int i = 0; i < rows; i++) left[i] = SIMD(_load)(p[i] + j);
-        UNROLL for (int k = 0; k < columns; k++) {
-            SIMD(v) right = SIMD(_load)(q[k] + j);
-            UNROLL for (int i = 0; i < rows; i++)
-                sums[i * columns + k] = SIMD(_fma)(left[i], right, sums[i * columns + k]);
-        }
-    }
-    if (j < length) { /* the last terms, with zeros after them */
-        REAL edge[4 + 6][LANES];
-        memset(edge, 0, sizeof edge);
-        for (int i = 0; i < rows; i++) memcpy(edge[i], a[i] + j, (length - j) * sizeof(REAL));
-        for (int k = 0; k < columns; k++)
-            memcpy(edge[4 + k], b[k] + j, (length - j) * sizeof(REAL));
-        UNROLL for (int i = 0; i < rows; i++)
-            UNROLL for (int k = 0; k < columns; k++)
-                sums[i * columns + k] = SIMD(_fma)(SIMD(_load)(edge[i]), SIMD(_load)(edge[4 + k]),
-                                                   sums[i * columns + k]);
-    }
-    UNROLL for (int i = 0; i < whole; i += LANES)
-        SIMD(_store)(out + i, SIMD(_sums)(sums + i));
-}
-
-/* While this block is computed, the rows of the next are sent for: `a_next` and `b_next` are where they
- * are, n_rows and n_columns of them, as far apart as these. */
-LOCAL void TILE(dots)(const REAL *a, ptrdiff_t a_row, ptrdiff_t n_rows, const REAL *b,
-                      ptrdiff_t b_row, ptrdiff_t n_columns, ptrdiff_t length, const REAL *a_next,
-                      const REAL *b_next, REAL *c, ptrdiff_t c_row)
-{
-    REAL out[4 * 6 + LANES];
-    const REAL *left[4], *right[6];
-    const ptrdiff_t tiles = (n_columns + DOT_COLUMNS - 1) / DOT_COLUMNS;
-    const ptrdiff_t groups = (n_rows + DOT_ROWS - 1) / DOT_ROWS;
-    for (ptrdiff_t t = 0; t < tiles; t++) {
-        /* In tiles of even width (10 columns are 5 + 5), of which there are two kinds. */
-        const ptrdiff_t first = n_columns * t / tiles, end = n_columns * (t + 1) / tiles;
-        const int wide = end - first == DOT_COLUMNS, columns = DOT_COLUMNS - !wide;
-        /* Each group of rows sends for one row: the next tile's columns first, then a share of
-         * the next block's rows. */
-        const REAL *const soon = end < n_columns ? b + end * b_row : b_next;
-        const ptrdiff_t later = n_rows * t / tiles, shares = n_rows * (t + 1) / tiles - later;
-        for (ptrdiff_t k = 0; k < columns; k++)
-            right[k] = b + (first + k < end ? first + k : end - 1) * b_row;
-        for (ptrdiff_t g = 0; g < groups; g++) {
-            const ptrdiff_t i = g * DOT_ROWS, u = g - columns;
-            const REAL *ahead = u < 0 ? soon + g * b_row
-                              : u < shares ? a_next + (later + u) * a_row : right[0];
-            for (ptrdiff_t u = 0; u < DOT_ROWS; u++)
-                left[u] = a + (i + u < n_rows ? i + u : n_rows - 1) * a_row;
-            if (n_rows == 1 && wide)
-                TILE(dots_loop)(1, DOT_COLUMNS, left, right, length, ahead, out);
-            else if (n_rows == 1)
-                TILE(dots_loop)(1, DOT_COLUMNS - 1, left, right, length, ahead, out);
-            else if (wide)
-                TILE(dots_loop)(DOT_ROWS, DOT_COLUMNS, left, right, length, ahead, out);
-            else
-                TILE(dots_loop)(DOT_ROWS, DOT_COLUMNS - 1, left, right, length, ahead, out);
-            for (ptrdiff_t u = 0; u < DOT_ROWS && i + u < n_rows; u++)
-                for (ptrdiff_t k = first; k < end; k++)
-                    c[(i + u) * c_row + k] += out[u * columns + k - first];
-        }
-    }
-}
-
