@@ -3,11 +3,12 @@
 from ._algorithm import convolution_algorithm
 from .activation import (leaky_relu, leaky_relu_backward, relu, relu_backward, sigmoid,
                          sigmoid_backward, tanh, tanh_backward)
+from .avg_pool import (avg_pool2d, avg_pool2d_backward, global_avg_pool2d,
+                       global_avg_pool2d_backward)
 from .conv import conv2d, conv2d_backward
 from .layout import flatten, flatten_backward, gather_batch
 from .linear import linear, linear_backward
 from .loss import (cross_entropy, cross_entropy_backward, cross_entropy_with_gradient, mse_loss,
                    mse_loss_backward, softmax, softmax_backward)
-from .pool import (avg_pool2d, avg_pool2d_backward, global_avg_pool2d, global_avg_pool2d_backward,
-                   max_pool2d, max_pool2d_backward)
+from .pool import max_pool2d, max_pool2d_backward
 from .update import sgd_step

@@ -6,7 +6,7 @@ where the channels are few, the second where the images and their rows are; the 
 interleave and to part what it works on. `kernels/winograd.pyx` has fewer products to add up.
 
 The constants are fitted to measured times. The number of threads must not come in here: a result
-must not depend on it, and the kernels round differently.
+must not depend on it, and not all kernels round alike.
 """
 
 import math

@@ -6,13 +6,14 @@ is saved is passes over memory. Layers use this; images are channels last.
 
 from . import _algorithm, _check, conv, pool
 from ._format import to_nhwc
+from ._windows import window_geometry
 
 
 def pool_plan(plan):
     """The plan of the one pool that a chain can end with, kept with that of its convolution."""
     if plan.pool is None:
         plan.pool = pool.max_plan(plan.rows, plan.dtype,
-                                  *pool.window_geometry(plan.out_shape, 2, 2, 0, 1, False))
+                                  *window_geometry(plan.out_shape, 2, 2, 0, 1, False))
     return plan.pool
 
 

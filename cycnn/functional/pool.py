@@ -1,4 +1,4 @@
-"""Pooling: maximum, average, and average over the whole image.
+"""Pooling: the maximum.
 
 Images in planes (channels first) are pooled as they lie, each plane an image of one channel; the
 result has the memory format of the argument.
@@ -11,8 +11,8 @@ import numpy as np
 from ..kernels import cpu
 from ..kernels import pool as kernels
 from . import _check, _format
-from ._check import option
 from ._memory import empty, maker
+from ._windows import images_of, options_of, rows_of, sizes_of, window_geometry, window_of
 
 
 def _by_dtypes(kernel):
@@ -28,10 +28,6 @@ _INDICES = {np.dtype(np.uint8): kernels.winners_to_indices["unsigned char"],
             np.dtype(np.int32): kernels.winners_to_indices["int"]}
 _INT32, _INT64 = np.dtype(np.int32), np.dtype(np.int64)
 _SCATTER = _check.by_dtype(kernels.scatter)
-_AVERAGE = _check.by_dtype(kernels.average_pool)
-_AVERAGE_BACKWARD = _check.by_dtype(kernels.average_pool_backward)
-_MEAN = _check.by_dtype(kernels.mean_pixels)
-_SPREAD = _check.by_dtype(kernels.spread_pixels)
 
 #: What a window of at most 255 pixels remembers, and the options (see window_geometry) of the pool
 #: that convolutions can end with: 2 x 2, side by side.
@@ -77,15 +73,15 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
     x = _check.floats(x, "x", 4)
     out, geometry = window_geometry(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     planes = not _format.is_channels_last(x)
-    rows = _rows(x, planes)
+    rows = rows_of(x, planes)
     y, winners = maximum(rows, max_plan(rows.shape, rows.dtype, out, geometry), return_indices)
     if not return_indices:
-        return _images(y, planes, x.shape)
+        return images_of(y, planes, x.shape)
     indices = empty(y.shape, _INT64)
     if y.size:
         _INDICES[winners.dtype](winners, indices, geometry, x.shape[2], x.shape[3],
                                 cpu.threads_for(y.size * 8))
-    return _images(y, planes, x.shape), _images(indices, planes, x.shape)
+    return images_of(y, planes, x.shape), images_of(indices, planes, x.shape)
 
 
 def max_pool2d_backward(dy, indices, input_size):
@@ -117,9 +113,9 @@ def max_pool2d_backward(dy, indices, input_size):
     if indices.dtype != np.int64:
         indices = _check.integers(indices, "indices", 4)
     _check.shape(indices, dy.shape, "indices", "that of dy")
-    _, _, h, w = input_size = _input_size(input_size, dy)
+    _, _, h, w = input_size = sizes_of(input_size, dy)
     planes = not _format.is_channels_last(dy)
-    dy, indices = _rows(dy, planes), _rows(indices, planes)
+    dy, indices = rows_of(dy, planes), rows_of(indices, planes)
     _check.in_range(indices, h * w, "indices", f"the pixels of an image of {h} x {w}")
     count, oh, ow, channels = dy.shape
     dx = empty((count, h, w, channels), dy.dtype)
@@ -130,7 +126,7 @@ def max_pool2d_backward(dy, indices, input_size):
                            indices.reshape(count, oh * ow, channels),
                            dx.reshape(count, h * w, channels),
                            cpu.threads_for((dx.size + dy.size) * 8))
-    return _images(dx, planes, input_size)
+    return images_of(dx, planes, input_size)
 
 
 def max_pool2d_with_winners(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
@@ -172,7 +168,7 @@ def max_pool2d_winners_backward(dy, winners, input_size, kernel_size, stride=Non
     ndarray, shape (N, C, H, W), channels-last memory
     """
     dy = check_gradient(dy, winners)
-    return spread_winners(dy, winners, input_size, _window(*_options(
+    return spread_winners(dy, winners, input_size, window_of(*options_of(
         kernel_size, stride, padding, dilation))).transpose(0, 3, 1, 2)
 
 
@@ -192,158 +188,6 @@ def spread_winners(dy, winners, input_size, geometry):
         _MAX_BACKWARD[dy.dtype, winners.dtype](dy, winners, dx, geometry,
                                                cpu.threads_for(dx.size * 8))
     return dx
-
-
-def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    """The mean of each window.
-
-    Parameters
-    ----------
-    x : array_like, shape (N, C, H, W)
-        float32 or float64 (integers and float16 become float32), any strides.
-    kernel_size : int or pair of int
-        Height and width of the window.
-    stride : int or pair of int, optional
-        From one window to the next; `kernel_size` if not given.
-    padding : int or pair of int, optional
-        Border of zeros on every side, at most half of `kernel_size`.
-    ceil_mode : bool, optional
-        Keep a last window that sticks out, if it begins within the image or the padding before it.
-    count_include_pad : bool, optional
-        Whether the padding counts in the mean (what sticks out beyond it never does).
-
-    Returns
-    -------
-    ndarray, shape (N, C, OH, OW)
-        OH and OW as in :func:`max_pool2d`. In the memory format of `x`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is of the wrong kind, or the result would be empty.
-    """
-    x = _check.floats(x, "x", 4)
-    out, geometry = window_geometry(x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    planes = not _format.is_channels_last(x)
-    rows = _rows(x, planes)
-    y = empty((rows.shape[0], *out, rows.shape[3]), x.dtype)
-    if y.size:
-        _AVERAGE[x.dtype](rows, y, geometry, bool(count_include_pad),
-                          cpu.threads_for(y.size * geometry[0] * geometry[1] * 4))
-    return _images(y, planes, x.shape)
-
-
-def avg_pool2d_backward(dy, input_size, kernel_size, stride=None, padding=0, ceil_mode=False,
-                        count_include_pad=True):
-    """The gradient of :func:`avg_pool2d`, called with the same arguments.
-
-    Parameters
-    ----------
-    dy : array_like, shape (N, C, OH, OW)
-        Gradient of the result.
-    input_size : tuple of int
-        (N, C, H, W) or (H, W) of the argument.
-    kernel_size, stride, padding, ceil_mode, count_include_pad
-        As for :func:`avg_pool2d`.
-
-    Returns
-    -------
-    ndarray, shape (N, C, H, W)
-        In the memory format of `dy`.
-    """
-    dy = _check.floats(dy, "dy", 4)
-    n, c, h, w = input_size = _input_size(input_size, dy)
-    out, geometry = window_geometry(input_size, kernel_size, stride, padding, 1, ceil_mode)
-    _check.shape(dy, (n, c, *out), "dy", "that of the result")
-    planes = not _format.is_channels_last(dy)
-    dy = _rows(dy, planes)
-    dx = empty((dy.shape[0], h, w, dy.shape[3]), dy.dtype)
-    if dx.size:
-        _AVERAGE_BACKWARD[dy.dtype](dy, dx, geometry, bool(count_include_pad),
-                                    cpu.threads_for(dy.size * geometry[0] * geometry[1] * 4))
-    return _images(dx, planes, input_size)
-
-
-def global_avg_pool2d(x):
-    """The mean of each channel over the whole image.
-
-    Parameters
-    ----------
-    x : array_like, shape (N, C, H, W)
-        At least one pixel.
-
-    Returns
-    -------
-    ndarray, shape (N, C, 1, 1)
-        In the memory format of `x`.
-    """
-    x = _check.floats(x, "x", 4)
-    n, c, h, w = x.shape
-    if not h * w:
-        raise ValueError(f"x must have at least one pixel, got shape {x.shape}")
-    planes = not _format.is_channels_last(x)
-    rows = _rows(x, planes)
-    y = empty((rows.shape[0], 1, 1, rows.shape[3]), x.dtype)
-    if y.size:
-        _MEAN[x.dtype](rows.reshape(rows.shape[0], h * w, rows.shape[3]),
-                       y.reshape(rows.shape[0], rows.shape[3]), cpu.threads_for(x.size * 8))
-    return _images(y, planes, x.shape)
-
-
-def global_avg_pool2d_backward(dy, input_size):
-    """The gradient of :func:`global_avg_pool2d`: dy / (H W) at every pixel.
-
-    Parameters
-    ----------
-    dy : array_like, shape (N, C, 1, 1)
-        Gradient of the result.
-    input_size : tuple of int
-        (N, C, H, W) or (H, W) of the argument.
-
-    Returns
-    -------
-    ndarray, shape (N, C, H, W)
-        In the memory format of `dy`.
-    """
-    dy = _check.floats(dy, "dy", 4)
-    n, c, h, w = input_size = _input_size(input_size, dy)
-    _check.shape(dy, (n, c, 1, 1), "dy", "that of the result")
-    planes = not _format.is_channels_last(dy)
-    rows = _rows(dy, planes)
-    dx = empty((rows.shape[0], h, w, rows.shape[3]), dy.dtype)
-    if dx.size:
-        _SPREAD[dy.dtype](rows.reshape(rows.shape[0], rows.shape[3]),
-                          dx.reshape(rows.shape[0], h * w, rows.shape[3]),
-                          cpu.threads_for(dx.size * 8))
-    return _images(dx, planes, input_size)
-
-
-def _input_size(input_size, dy):
-    """(N, C, H, W), where (H, W) alone may be given."""
-    if isinstance(input_size, (tuple, list)) and len(input_size) == 2:
-        input_size = (*dy.shape[:2], *input_size)
-    input_size = _check.image_size(input_size, "input_size")
-    if not input_size[2] * input_size[3]:
-        raise ValueError(f"input_size must have at least one pixel, got {input_size}")
-    if input_size[:2] != dy.shape[:2]:
-        raise ValueError(f"dy must have N = {input_size[0]} and C = {input_size[1]} like "
-                         f"input_size, got shape {dy.shape}")
-    return input_size
-
-
-def _rows(x, planes):
-    """(N, C, H, W) as the kernels' (N, H, W, C) in C order, or if `planes` as (N * C, H, W, 1)."""
-    if planes:
-        n, c, h, w = x.shape
-        return np.ascontiguousarray(x).reshape(n * c, h, w, 1)
-    return _format.to_nhwc(x)
-
-
-def _images(y, planes, shape):
-    """What :func:`_rows` did, undone; (N, C) are the first of `shape`."""
-    if planes:
-        return y.reshape(shape[0], shape[1], y.shape[1], y.shape[2])
-    return y.transpose(0, 3, 1, 2)
 
 
 class MaxPlan:
@@ -383,55 +227,3 @@ def maximum(x, plan, want_winners, relu=False):
     if plan.work:
         plan.kernel(x, y, winners, plan.geometry, relu, cpu.threads_for(plan.work))
     return y, winners
-
-
-def _options(kernel_size, stride, padding, dilation):
-    """The options as the caches below take them."""
-    kernel_size = option(kernel_size, "kernel_size", 1)
-    return (kernel_size, kernel_size if stride is None else option(stride, "stride", 1),
-            option(padding, "padding", 0), option(dilation, "dilation", 1))
-
-
-@functools.lru_cache(maxsize=256)
-def _window(kernel_size, stride, padding, dilation):
-    """The options as the kernels take them, checked: vertical and horizontal of each."""
-    return (*_check.pair(kernel_size, "kernel_size", 1), *_check.pair(stride, "stride", 1),
-            *_check.pair(padding, "padding", 0), *_check.pair(dilation, "dilation", 1))
-
-
-def window_geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
-    """((OH, OW), the options as the kernels take them), with every argument checked."""
-    return _cached_geometry(shape, *_options(kernel_size, stride, padding, dilation),
-                            bool(ceil_mode))
-
-
-@functools.lru_cache(maxsize=512)
-def _cached_geometry(shape, kernel_size, stride, padding, dilation, ceil_mode):
-    window = _window(kernel_size, stride, padding, dilation)
-    out = []
-    for axis in (0, 1):
-        size, (kernel, step, pad, spread) = shape[2 + axis], window[axis::2]
-        reach = spread * (kernel - 1) + 1
-        if pad > kernel // 2:
-            raise ValueError(f"padding must be at most half of kernel_size={kernel_size}, "
-                             f"got padding={padding}")
-        number = (size + 2 * pad - reach + (step - 1) * ceil_mode) // step + 1
-        if ceil_mode and (number - 1) * step >= size + pad:
-            number -= 1
-        if number < 1 or size < 1:
-            raise ValueError(f"kernel_size must fit into the padded image: a window of {reach} "
-                             f"pixels does not fit into {size} + 2 * {pad} (image shape {shape}, "
-                             f"kernel_size={kernel_size}, padding={padding}, dilation={dilation})")
-        if spread > 1 and not all(_touches(i * step - pad, kernel, spread, size)
-                                  for i in range(number)):
-            raise ValueError(f"padding={padding} with dilation={dilation} leaves a window without "
-                             f"a pixel of the image (shape {shape}, kernel_size={kernel_size})")
-        out.append(number)
-    _check.size((*shape[:2], *out), "the result")
-    return tuple(out), window
-
-
-def _touches(start, kernel, spread, size):
-    """Whether a pixel of the window that begins at `start` is one of the image."""
-    tap = max(0, -(start // spread))                    # the first at or beyond 0
-    return tap < kernel and start + tap * spread < size

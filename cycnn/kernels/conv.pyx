@@ -332,4 +332,4 @@ cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, c
         sum.ahead_step = length // blocks * <Py_ssize_t>sizeof(real) // steps + 1
         tile_rows_ahead(&sum, plan.columns.count, lanes, a, b, start, c, flags)
     else:
-        tile_rows(&sum, plan.columns.count, lanes, a, b, start, c, flags, False)
+        tile_rows(&sum, plan.columns.count, lanes, a, b, start, c, flags)

@@ -236,7 +236,7 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
                                       base + u * a_kernel_row, b, sums + u * each * width, start)
                 else:
                     tile_rows(&sum, each, <int>width, base + u * a_kernel_row, b, NULL,
-                              sums + u * each * width, start, False)
+                              sums + u * each * width, start)
         else:
             ahead = (end - row) * g.out_width * tile_count(base, each, <int>width)
             for u in range(g.kernel_height):
@@ -250,7 +250,7 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
         for v in range(g.kernel_width):
             a = base + u * a_kernel_row + v * g.dilation_w * g.in_channels + group * g.in_group
             c = sums + (u * g.kernel_width + v) * g.in_group * width
-            tile_rows(&sum, g.in_group, <int>width, a, b, NULL, c, start, False)
+            tile_rows(&sum, g.in_group, <int>width, a, b, NULL, c, start)
 
 
 cdef inline void fetch_ahead(const Gradient *g, const real *x, const real *dy, Py_ssize_t rows,

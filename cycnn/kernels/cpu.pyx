@@ -178,9 +178,9 @@ def after_fork_in_child():
     forked = True
 
 
-# A parallel region costs 2 to 5 microseconds to open and close; below this many operations
+# A parallel region costs 2 to 10 microseconds to open and close; below this many operations
 # (multiply-adds, or elements of a pass over memory times 8) one thread is faster.
-SERIAL_WORK = 200_000
+SERIAL_WORK = 500_000
 
 
 cpdef int threads_for(double work):

@@ -40,7 +40,7 @@ cdef inline int lanes_of(const real *kind) noexcept nogil:
 
 
 cdef void tile_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a, const real *b,
-                    const real *bias, real *c, int flags, bint depthwise) noexcept nogil
+                    const real *bias, real *c, int flags) noexcept nogil
 cdef void tile_rows_ahead(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a,
                           const real *b, const real *bias, real *c, int flags) noexcept nogil
 cdef Py_ssize_t tile_count(const real *kind, Py_ssize_t n_rows, int lanes) noexcept nogil

@@ -50,7 +50,7 @@ cdef extern from "tile.h":
 
 
 cdef void tile_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const real *a, const real *b,
-                    const real *bias, real *c, int flags, bint depthwise) noexcept nogil:
+                    const real *bias, real *c, int flags) noexcept nogil:
     """c[i, k] = start + sum a[i, j] * b[j, k] for n_rows rows and `lanes` columns."""
     if real is float:
         f32_rows(s, n_rows, lanes, a, b, bias, c, flags)

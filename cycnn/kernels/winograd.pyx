@@ -206,7 +206,7 @@ cdef void sweep_block(const Winograd *w, const float *points, const float *bias,
         for p in range(w.points):
             tile_rows(&sum, n, <int>width, values + p * w.padded_src,
                       points + (w.points * first + p * width) * w.src.channels, <const float *>NULL,
-                      products + p * width, TILE_FROM_ZERO, False)
+                      products + p * width, TILE_FROM_ZERO)
         for t in range(n):
             tile_outputs(w, products + t * product_tile, width, bias + first if bias else NULL,
                          dst, winners, positive, begin + t, first)

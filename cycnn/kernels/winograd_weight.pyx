@@ -164,7 +164,7 @@ cdef void sum_chunk(const Gradient *g, float *sums, Py_ssize_t begin, Py_ssize_t
                 tile_rows(&sum, count, <int>width, values + p * padded,
                           gradients + p * width, <const float *>NULL,
                           sums + (g.points * k + p * width) * g.x.channels + first_in * width,
-                          TILE_FROM_ZERO if tile == begin else TILE_FROM_C, False)
+                          TILE_FROM_ZERO if tile == begin else TILE_FROM_C)
             k += width
         tile += n
 
