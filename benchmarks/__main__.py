@@ -33,6 +33,8 @@ def parse(arguments):
                         help=f"networks to take (default: {' '.join(nets.NETS)}; memory: D)")
     parser.add_argument("--batches", nargs="+", type=int, metavar="N",
                         help="batch sizes of training and inference (default: 1 32 128)")
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32",
+                        help="type of the numbers in kernels (default: float32)")
     parser.add_argument("--rounds", type=int, default=11, metavar="N",
                         help="turns that each side gets (default: 11)")
     parser.add_argument("--quick", action="store_true",
@@ -135,7 +137,8 @@ def main(arguments=None):
         row(["---"] * len(suite.COLUMNS))
         results = []
         for result in suite.run(options.threads, rounds, seconds, names=options.nets,
-                                batches=options.batches, quick=options.quick):
+                                batches=options.batches, quick=options.quick,
+                                dtype=options.dtype):
             results.append(result)
             row(suite.cells(result))
         print("", *suite.notes(results),

@@ -10,7 +10,7 @@ COLUMNS = ("net", "batch", "threads", "us/batch", "images/s", "of peak", "PyTorc
 PEERS = {"ratio": "PyTorch", "onnx_ratio": "ONNX Runtime"}
 
 
-def run(threads, rounds, seconds, names=None, batches=None, quick=False):
+def run(threads, rounds, seconds, names=None, batches=None, quick=False, **_):
     """Yield one result, a dict, for each network, batch size and number of threads."""
     cases = nets.cases(names, batches, quick)
     for (name, batch), number in peers.with_threads(cases, threads):

@@ -35,21 +35,21 @@ COLUMNS = ("shape", "pass", "threads", "GFLOP/s", "peak", "of peak", "PyTorch",
 PEERS = {"ratio": "PyTorch"}
 
 
-def run(threads, rounds, seconds, quick=False, **_):
+def run(threads, rounds, seconds, quick=False, dtype="float32", **_):
     """Yield one result, a dict, for each shape and pass."""
     for shape, number in peers.with_threads(QUICK_SHAPES if quick else SHAPES, threads):
-        yield from measure(shape, number, rounds, seconds)
+        yield from measure(shape, number, rounds, seconds, dtype)
 
 
-def measure(shape, threads, rounds, seconds):
+def measure(shape, threads, rounds, seconds, dtype="float32"):
     n, c, size, k, kernel, stride, padding, groups = (*shape, 1)[:8]
     rng = np.random.default_rng(0)
     # Channels last, as inside a model.
-    x = rng.standard_normal((n, size, size, c), np.float32).transpose(0, 3, 1, 2)
-    weight = rng.standard_normal((k, c // groups, kernel, kernel), np.float32)
+    x = rng.standard_normal((n, size, size, c), dtype).transpose(0, 3, 1, 2)
+    weight = rng.standard_normal((k, c // groups, kernel, kernel), dtype)
     options = dict(stride=stride, padding=padding, groups=groups)
     y = F.conv2d(x, weight, **options)
-    dy = rng.standard_normal((n, *y.shape[2:], k), np.float32).transpose(0, 3, 1, 2)
+    dy = rng.standard_normal((n, *y.shape[2:], k), dtype).transpose(0, 3, 1, 2)
 
     ours = {"forward": partial(F.conv2d, x, weight, **options),
             "input gradient": partial(F.conv2d_backward, dy, x, weight, **options,
@@ -59,16 +59,17 @@ def measure(shape, threads, rounds, seconds):
     theirs = {name: peers.conv2d(x, weight, dy, stride, padding, groups, memory_format)
               for name, memory_format in peers.FORMATS.items()}
     operations = 2 * y.size * weight[0].size
-    peak = Peak(threads)
+    # The loop that measures the peak is float32's; a vector holds half as many of double.
+    peak, share = Peak(threads), 4 / x.itemsize
     for name, function in ours.items():
         times = interleave({"cycnn": function, "peak": peak,
                             **{format_: passes[name] for format_, passes in theirs.items()}},
                            rounds, seconds)
         gflops = operations / times["cycnn"] / 1e9
         result = {"suite": "kernels", "shape": list(shape), "pass": name, "threads": threads,
-                  "gflops": quartiles(gflops),
-                  "of_peak": quartiles(gflops / peak.gflops(times["peak"])),
-                  "peak_gflops": quartiles(peak.gflops(times["peak"]))}
+                  "dtype": dtype, "gflops": quartiles(gflops),
+                  "of_peak": quartiles(gflops / peak.gflops(times["peak"]) / share),
+                  "peak_gflops": quartiles(peak.gflops(times["peak"]) * share)}
         if theirs:
             chosen = best(times, theirs)
             result["torch_format"] = chosen
@@ -79,7 +80,8 @@ def measure(shape, threads, rounds, seconds):
 
 def notes(results):
     """What stands under the table."""
-    return ["float32, channels last, without bias; of PyTorch's two memory formats the faster"]
+    dtype = results[0]["dtype"] if results else "float32"
+    return [f"{dtype}, channels last, without bias; of PyTorch's two memory formats the faster"]
 
 
 def describe(shape):

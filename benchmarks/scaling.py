@@ -21,7 +21,7 @@ COLUMNS = ("what", "at", "threads", "us", "per unit", "against the first")
 PEERS = {}
 
 
-def run(threads, rounds, seconds, names=None, batches=None, quick=False):
+def run(threads, rounds, seconds, names=None, batches=None, quick=False, **_):
     """Yield one result, a dict, for each network, number of images, of pixels and of channels."""
     most = max(threads)
     if most > 1:

@@ -16,7 +16,7 @@ COLUMNS = ("net", "batch", "threads", "us/step", "images/s", "of peak", "PyTorch
 PEERS = {"ratio": "PyTorch"}
 
 
-def run(threads, rounds, seconds, names=None, batches=None, quick=False):
+def run(threads, rounds, seconds, names=None, batches=None, quick=False, **_):
     """Yield one result, a dict, for each network, batch size and number of threads."""
     cases = nets.cases(names, batches, quick)
     for (name, batch), number in peers.with_threads(cases, threads):

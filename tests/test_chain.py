@@ -1,4 +1,4 @@
-"""Sequential computes convolution, ReLU and pool in one go: with the numbers of each layer alone."""
+"""Sequential computes convolution, ReLU and pool in one go, with the numbers of each layer."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""A pool behind any convolution, by every kernel: the numbers of the layers one by one, to the bit."""
+"""A pool behind any convolution, by every kernel: the layers' own numbers, to the bit."""
 
 import copy
 

@@ -69,7 +69,7 @@ def empty(shape, dtype):
 
 
 def maker(shape, dtype, new=None):
-    """A function without arguments that returns `empty(shape, dtype)`; what it takes is decided now.
+    """A function without arguments that returns `empty(shape, dtype)`: decided once, now.
 
     With `new`, `new(shape, dtype)`.
     """

@@ -107,8 +107,8 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algo
         Splits the channels: group i of the outputs sees group i of the inputs alone.
     algorithm : {"auto", "direct", "winograd"}
         "direct" adds up the products of the formula. "winograd" needs a quarter of the
-        multiplications or fewer; it is for float32, kernels of 3 x 3 and 5 x 5, stride 1, dilation 1
-        and one group. Its rounding errors are larger (see ``docs/accuracy.md``), and a NaN or an
+        multiplications or fewer; it is for float32, kernels of 3 x 3 and 5 x 5, stride 1, dilation
+        1 and one group. Its rounding errors are larger (see ``docs/accuracy.md``), and a NaN or an
         infinity in `x` reaches all of the 4 x 4 outputs that are computed with it. "auto" takes the
         faster one for these shapes, unless :class:`cycnn.convolution_algorithm` says otherwise.
 
