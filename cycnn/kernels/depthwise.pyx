@@ -50,33 +50,34 @@ cdef enum:
 
 
 # Images that are read row by row. A vector of few channels ends beyond its pixel: that is harmless,
-# but for the last row of all, of which there is a copy with room behind it.
+# but for the last rows of all, of which there are copies with room behind them.
 cdef struct Source:
-    Py_ssize_t image            # bytes from one image to the next
-    Py_ssize_t line             # from one row to the next
+    Py_ssize_t line             # bytes from one row to the next
     Py_ssize_t height
-    Py_ssize_t last             # the number of the image whose last row is read from the copy
+    Py_ssize_t copied           # the first of the copied rows, which are counted through all images
     const char *start
     const char *zeros           # a row of them
-    const char *copy
+    const char *copies
 
 
-cdef Py_ssize_t source_bytes(const Axis *columns, Py_ssize_t channels, Py_ssize_t lanes,
+cdef Py_ssize_t source_bytes(Py_ssize_t width, Py_ssize_t channels, Py_ssize_t lanes,
                              Py_ssize_t itemsize) noexcept nogil:
-    """What Source.zeros and Source.copy take together."""
-    return 2 * whole_lines((columns.src_size * channels + lanes) * itemsize)
+    """What Source.zeros and Source.copies take together."""
+    return 2 * whole_lines((width * channels + 2 * lanes) * itemsize)
 
 
-cdef Source describe_source(const real *start, const Axis *rows, const Axis *columns,
-                            Py_ssize_t n, Py_ssize_t channels, char *memory) noexcept nogil:
+cdef Source describe_source(const real *start, Py_ssize_t n, Py_ssize_t height, Py_ssize_t width,
+                            Py_ssize_t channels, char *memory) noexcept nogil:
     cdef Source s
-    cdef Py_ssize_t size = source_bytes(columns, channels, lanes_of(start), sizeof(real))
-    s.height, s.line = rows.src_size, columns.src_size * channels * sizeof(real)
-    s.image = s.height * s.line
-    s.start, s.zeros, s.copy = <const char *>start, memory, memory + size // 2
-    s.last = n - 1 if channels < lanes_of(start) else n
+    cdef Py_ssize_t lanes = lanes_of(start), copies = 0
+    cdef Py_ssize_t size = source_bytes(width, channels, lanes, sizeof(real))
+    s.height, s.line = height, width * channels * sizeof(real)
+    s.start, s.zeros, s.copies = <const char *>start, memory, memory + size // 2
+    if channels < lanes:        # a vector may reach over several rows
+        copies = min(n * height, 1 + (lanes - 1) // (width * channels))
+    s.copied = n * height - copies
     memset(memory, 0, size)
-    memcpy(memory + size // 2, s.start + n * s.image - s.line, s.line)
+    memcpy(memory + size // 2, s.start + s.copied * s.line, copies * s.line)
     return s
 
 
@@ -84,9 +85,10 @@ cdef inline const void *source_row(const Source *s, Py_ssize_t image,
                                    Py_ssize_t row) noexcept nogil:
     if row < 0 or row >= s.height:
         return s.zeros
-    if image == s.last and row == s.height - 1:
-        return s.copy
-    return s.start + image * s.image + row * s.line
+    row += image * s.height
+    if row >= s.copied:
+        return s.copies + (row - s.copied) * s.line
+    return s.start + row * s.line
 
 
 cdef depthwise_row describe_row(const Axis *axis, const Phase *phase,
@@ -149,7 +151,7 @@ cdef int depthwise_sweep(const Axis *row_axis, const Axis *column_axis, const re
 
     cdef size_t packed_size = whole_lines(vectors * lanes * s.taps * sizeof(real))
     cdef size_t bias_size = whole_lines(vectors * lanes * sizeof(real))
-    cdef size_t src_size = source_bytes(column_axis, channels, lanes, sizeof(real))
+    cdef size_t src_size = source_bytes(column_axis.src_size, channels, lanes, sizeof(real))
     cdef size_t pointers_size = whole_lines(kernel_height * sizeof(void *))
     cdef void *block
     cdef char *memory = allocate(packed_size + bias_size + src_size + pointers_size * threads,
@@ -160,7 +162,7 @@ cdef int depthwise_sweep(const Axis *row_axis, const Axis *column_axis, const re
     cdef real *packed = <real *>memory
     cdef real *padded_bias = <real *>(memory + packed_size) if bias else NULL
     cdef char *pointers = memory + packed_size + bias_size + src_size
-    s.src = describe_source(src, row_axis, column_axis, n, channels,
+    s.src = describe_source(src, n, row_axis.src_size, column_axis.src_size, channels,
                             memory + packed_size + bias_size)
     pack(&s, weight, bias, packed, padded_bias)
     for i in prange(n * image_tasks, num_threads=threads, schedule="dynamic"):
@@ -249,26 +251,24 @@ cdef int depthwise_weight_gradient(const Axis *row_axis, const Axis *column_axis
                                              1 + work / CHUNK_WORK)
 
     cdef size_t sums_size = whole_lines(chunks * size * sizeof(real))
-    cdef size_t src_size = source_bytes(column_axis, channels, lanes, sizeof(real))
-    cdef size_t dy_line = column_axis.dst_size * channels * sizeof(real)
+    cdef size_t x_size = source_bytes(column_axis.src_size, channels, lanes, sizeof(real))
+    cdef size_t dy_size = source_bytes(column_axis.dst_size, channels, lanes, sizeof(real))
     cdef size_t pointers_size = whole_lines(row_axis.phases.n_taps * sizeof(void *))
     cdef void *block
-    cdef char *memory = allocate(sums_size + src_size + whole_lines(dy_line + lanes * sizeof(real))
-                                 + pointers_size * threads, &block)
+    cdef char *memory = allocate(sums_size + x_size + dy_size + pointers_size * threads, &block)
     if not memory:
         with gil:
             raise MemoryError("no memory for the working buffers of a convolution's gradient")
     cdef real *sums = <real *>memory
-    cdef Source source = describe_source(x, row_axis, column_axis, n, channels, memory + sums_size)
-    cdef real *dy_copy = <real *>(memory + sums_size + src_size)
-    cdef char *pointers = (memory + sums_size + src_size
-                           + whole_lines(dy_line + lanes * sizeof(real)))
-    memset(dy_copy, 0, dy_line + lanes * sizeof(real))
-    memcpy(dy_copy, dy + (rows - 1) * column_axis.dst_size * channels, dy_line)
+    cdef Source from_x = describe_source(x, n, row_axis.src_size, column_axis.src_size, channels,
+                                         memory + sums_size)
+    cdef Source from_dy = describe_source(dy, n, row_axis.dst_size, column_axis.dst_size, channels,
+                                          memory + sums_size + x_size)
+    cdef char *pointers = memory + sums_size + x_size + dy_size
 
     cdef Py_ssize_t i
     for i in prange(chunks, num_threads=threads, schedule="dynamic"):
-        sum_chunk(row_axis, column_axis, &source, dy, dy_copy, sums + i * size, size,
+        sum_chunk(row_axis, column_axis, &from_x, &from_dy, sums + i * size, size,
                   rows * i // chunks, rows * (i + 1) // chunks, channels, dbias != NULL,
                   <const real **>(pointers + threadid() * pointers_size))
     add_chunks(sums, chunks, size, dweight, dbias, channels, taps)
@@ -276,29 +276,27 @@ cdef int depthwise_weight_gradient(const Axis *row_axis, const Axis *column_axis
     return 0
 
 
-cdef void sum_chunk(const Axis *row_axis, const Axis *column_axis, const Source *x, const real *dy,
-                    const real *dy_copy, real *sums, Py_ssize_t size, Py_ssize_t begin,
+cdef void sum_chunk(const Axis *row_axis, const Axis *column_axis, const Source *x,
+                    const Source *dy, real *sums, Py_ssize_t size, Py_ssize_t begin,
                     Py_ssize_t end, Py_ssize_t channels, bint bias,
                     const real **pointers) noexcept nogil:
     """The sums over the rows begin <= row < end of all images."""
-    cdef Py_ssize_t row, image, src_row, u, line = column_axis.dst_size * channels
+    cdef Py_ssize_t row, image, src_row, u
     cdef const Phase *rows = row_axis.phases
     cdef depthwise_row pixels = describe_row(column_axis, column_axis.phases, channels)
-    cdef const real *from_dy
-    pixels.kernel_rows, pixels.to_next = rows.n_taps, line
+    cdef const real *gradient
+    pixels.kernel_rows = rows.n_taps
     memset(sums, 0, size * sizeof(real))
     for row in range(begin, end):
         image = row // row_axis.dst_size
         src_row = row % row_axis.dst_size * row_axis.src_step + row_axis.origin
         for u in range(rows.n_taps):
             pointers[u] = <const real *>source_row(x, image, src_row + rows.offsets[u])
-        from_dy = dy + row * line
-        if image == x.last and row % row_axis.dst_size == row_axis.dst_size - 1:
-            from_dy = dy_copy
+        gradient = <const real *>source_row(dy, image, row % row_axis.dst_size)
         if real is float:
-            f32_depthwise_gradient_line(&pixels, pointers, from_dy, bias, sums)
+            f32_depthwise_gradient_line(&pixels, pointers, gradient, bias, sums)
         else:
-            f64_depthwise_gradient_line(&pixels, pointers, from_dy, bias, sums)
+            f64_depthwise_gradient_line(&pixels, pointers, gradient, bias, sums)
 
 
 cdef void add_chunks(real *sums, Py_ssize_t chunks, Py_ssize_t size, real *dweight, real *dbias,

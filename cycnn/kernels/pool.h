@@ -35,7 +35,7 @@ ALWAYS_INLINE pool_taps pool_within(ptrdiff_t start, ptrdiff_t kernel, ptrdiff_t
     return taps;
 }
 
-#define POOL_BLOCK 16
+#define POOL_BLOCK BLOCK_MOST
 ALWAYS_INLINE int pool_block(ptrdiff_t n)
 {
     return n >= POOL_BLOCK ? POOL_BLOCK : n >= 8 ? 8 : n >= 4 ? 4 : 1;
@@ -54,21 +54,25 @@ ALWAYS_INLINE int pool_block(ptrdiff_t n)
 #define REAL float
 #define TAP unsigned char
 #define POOL(name) pool_##name##_float_byte
+#include "square_template.h"
 #include "pool_template.h"
 
 #define REAL float
 #define TAP int
 #define POOL(name) pool_##name##_float_int
+#include "square_template.h"
 #include "pool_template.h"
 
 #define REAL double
 #define TAP unsigned char
 #define POOL(name) pool_##name##_double_byte
+#include "square_template.h"
 #include "pool_template.h"
 
 #define REAL double
 #define TAP int
 #define POOL(name) pool_##name##_double_int
+#include "square_template.h"
 #include "pool_template.h"
 
 #endif

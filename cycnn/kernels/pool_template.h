@@ -27,37 +27,6 @@ ALWAYS_INLINE void POOL(any)(const REAL *x, REAL *RESTRICT y, TAP *RESTRICT winn
         VECTORS for (int i = 0; i < block; i++) winner[i] = (TAP)won[i];
 }
 
-/* The same for a whole window of 2 x 2. */
-ALWAYS_INLINE void POOL(square)(const REAL *x, REAL *RESTRICT y, TAP *RESTRICT winner,
-                                ptrdiff_t down, ptrdiff_t right, const int relu, const int block,
-                                const int step, const int wanted)
-{
-    int won[POOL_BLOCK];
-    VECTORS for (int i = 0; i < block; i++) {
-        const REAL *p = x + i * step;
-        const REAL b = p[right], c = p[down], d = p[down + right];
-        REAL best = p[0];
-        int tap = 0, wins;
-        wins = (b > best) | (b != b);
-        best = wins ? b : best;
-        tap = wins ? 1 : tap;
-        wins = (c > best) | (c != c);
-        best = wins ? c : best;
-        tap = wins ? 2 : tap;
-        wins = (d > best) | (d != d);
-        best = wins ? d : best;
-        tap = wins ? 3 : tap;
-        if (relu) {
-            tap = best <= 0 ? NO_WINNER : tap;
-            best = best <= 0 ? 0 : best;
-        }
-        y[i] = best;
-        won[i] = tap;
-    }
-    if (wanted)
-        VECTORS for (int i = 0; i < block; i++) winner[i] = (TAP)won[i];
-}
-
 /* n channels of one window, or with one channel n windows `step` pixels apart. */
 ALWAYS_INLINE void POOL(window)(const REAL *x, REAL *y, TAP *winner, const pool_window *w,
                                 pool_taps us, pool_taps vs, ptrdiff_t n, const int block,

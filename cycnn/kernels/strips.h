@@ -51,19 +51,25 @@ typedef struct {
 } strips_weight_sum;
 
 #define REAL float
+#define TAP float
+#define POOL(name) strips_##name##_float
 #define SIMD(name) f32##name
 #define LANES F32_LANES
 #define PIECE F32_PIECE
 #define STRIPS(name) f32_strips_##name
 #include "strips_template.h"
+#include "square_template.h"
 #include "strips_pool_template.h"
 
 #define REAL double
+#define TAP double
+#define POOL(name) strips_##name##_double
 #define SIMD(name) f64##name
 #define LANES F64_LANES
 #define PIECE F64_PIECE
 #define STRIPS(name) f64_strips_##name
 #include "strips_template.h"
+#include "square_template.h"
 #include "strips_pool_template.h"
 
 #endif

@@ -3,36 +3,17 @@
  * Rows are interleaved: a vector holds the same pixel and channel of all lanes. Which pixel of a
  * window won stands in REAL numbers here, see winners.h. */
 
-/* The maxima of two rows' windows, after a ReLU if wanted, and the winners. The first maximum wins,
- * and NaN over everything. */
+/* The maxima of two rows' windows, after a ReLU if wanted, and the winners. */
 LOCAL void STRIPS(pool)(const REAL *upper, const REAL *lower, ptrdiff_t windows, ptrdiff_t channels,
-                        int relu, REAL *RESTRICT y, REAL *RESTRICT won)
+                        int relu, REAL *y, REAL *won)
 {
     const ptrdiff_t right = channels * LANES;
-    for (ptrdiff_t w = 0; w < windows; w++, upper += right, lower += right)
-        for (ptrdiff_t c = 0; c < channels; c++) {
-            VECTORS for (int i = 0; i < LANES; i++) {
-                const REAL b = upper[right + i], d = lower[i], e = lower[right + i];
-                REAL best = upper[i], tap = 0;
-                int wins;
-                wins = (b > best) | (b != b);
-                best = wins ? b : best;
-                tap = wins ? 1 : tap;
-                wins = (d > best) | (d != d);
-                best = wins ? d : best;
-                tap = wins ? 2 : tap;
-                wins = (e > best) | (e != e);
-                best = wins ? e : best;
-                tap = wins ? 3 : tap;
-                tap = relu && best <= 0 ? NO_WINNER : tap;
-                best = relu && best <= 0 ? 0 : best;
-                y[i] = best;
-                won[i] = tap;
-            }
-            upper += LANES;
-            lower += LANES;
-            y += LANES;
-            won += LANES;
+    for (ptrdiff_t w = 0; w < windows; w++)
+        for (ptrdiff_t i = 0; i < right; i += LANES) {
+            const REAL *x = upper + 2 * w * right + i;
+            const ptrdiff_t to = w * right + i;
+            if (relu) POOL(square)(x, y + to, won + to, lower - upper, right, 1, LANES, 1, 1);
+            else POOL(square)(x, y + to, won + to, lower - upper, right, 0, LANES, 1, 1);
         }
 }
 
@@ -67,6 +48,8 @@ LOCAL void STRIPS(bytes)(const REAL *won, ptrdiff_t n, unsigned char *RESTRICT t
 }
 
 #undef REAL
+#undef TAP
+#undef POOL
 #undef SIMD
 #undef LANES
 #undef PIECE
