@@ -43,7 +43,7 @@ class Plan:
         The direct kernels to call.
     window, winograd_window : tuple
         What they, and Winograd's, are told of the shapes: OH, OW, options.
-    pools, reads_winners, input_reads_winners : bool
+    pools, weight_reads_winners, input_reads_winners : bool
         Whether the direct kernels pool what they compute, and whether the two of the backward pass
         start from the gradient behind a pool.
     winograd_reads_winners : bool
@@ -73,8 +73,8 @@ class Plan:
         self.input_reads_winners = n > 0 and _algorithm.input_gradient_in_strips(*shapes)
         self.input_gradient = (_STRIPS_INPUT_GRADIENT if self.input_reads_winners
                                else _INPUT_GRADIENT)[dtype]
-        self.reads_winners = n > 0 and _algorithm.weight_gradient_in_strips(*shapes)
-        self.weight_gradient = (_STRIPS_WEIGHT_GRADIENT if self.reads_winners
+        self.weight_reads_winners = n > 0 and _algorithm.weight_gradient_in_strips(*shapes)
+        self.weight_gradient = (_STRIPS_WEIGHT_GRADIENT if self.weight_reads_winners
                                 else _WEIGHT_GRADIENT)[dtype]
         self.new_y, self.new_dx = maker(self.rows, dtype), maker((n, h, w, c), dtype)
         new = None if n else np.zeros           # without images, every sum is empty
@@ -207,12 +207,12 @@ def backward(dy, x, weight, plan, use_winograd, bias, input_gradient, weight_gra
     """
     threads, window = threads_for(plan.work), plan.window
     weight_kernel, input_kernel = plan.weight_gradient, plan.input_gradient
-    reads, input_reads = plan.reads_winners, plan.input_reads_winners
+    weight_reads, input_reads = plan.weight_reads_winners, plan.input_reads_winners
     if use_winograd:
         window = plan.winograd_window
         weight_kernel, input_kernel = winograd_weight.weight_gradient, winograd.input_gradient
-        reads = input_reads = plan.winograd_reads_winners
-    if winners is not None and (weight_gradient > reads or input_gradient > input_reads):
+        weight_reads = input_reads = plan.winograd_reads_winners
+    if winners is not None and (weight_gradient > weight_reads or input_gradient > input_reads):
         dy, winners = spread_winners(dy, winners, plan.out_shape, SQUARE), None
     dx = dweight = dbias = None
     if weight_gradient:

@@ -75,7 +75,8 @@ cdef struct Window:
 cdef inline void cut(Strips *s, Py_ssize_t n, Py_ssize_t tasks, bint even) noexcept nogil:
     """Choose the height of strips: few empty lanes, few rows that two strips read.
 
-    With `even` all heights are, so that a pool's windows lie in one strip. The time of a cut is taken to be that of the groups that the busiest of `tasks` workers gets.
+    With `even` all heights are, so that a pool's windows lie in one strip. The time of a cut is taken
+    to be that of the groups that the busiest of `tasks` workers gets.
     """
     cdef Py_ssize_t grid = s.rows.end - s.rows.first, height, per_image, groups, tried
     cdef double time, best = 0

@@ -78,6 +78,19 @@ class _Chain:
     def __getstate__(self):
         return {**vars(self), "last": None}         # a copy has arrays of its own
 
+    def checked_once(self, layer, options, x):
+        """What :meth:`check` makes of x, the layer's weight and bias and its options."""
+        weight, bias = layer.weight.data, layer.bias.data if layer.bias else None
+        if self.last is not None:
+            seen, last_weight, last_bias, last_options, plan = self.last
+            if (weight is last_weight and bias is last_bias and options == last_options
+                    and seen.like(x)):
+                return x, weight, bias, plan
+        checked = rows, matrix, start, plan = self.check(x, weight, bias, options)
+        as_they_are = rows is x and matrix is weight and start is bias
+        self.last = (Seen(x), weight, bias, options, plan) if as_they_are else None
+        return checked
+
 
 class ConvChain(_Chain):
     """A Conv2d, and the ReLU and the MaxPool2d behind it where there are any."""
@@ -110,21 +123,15 @@ class ConvChain(_Chain):
     def checked(self, x):
         """x in memory that runs channels last, weight, bias and the plan for them."""
         conv = self.conv
-        weight, bias = conv.weight.data, conv.bias.data if conv.bias else None
-        options = conv.stride, conv.padding, conv.dilation, conv.groups
-        if self.last is not None:
-            seen, last_weight, last_bias, last_options, plan = self.last
-            if (weight is last_weight and bias is last_bias and options == last_options
-                    and seen.like(x)):
-                return x, weight, bias, plan
-        rows = _check.floats(x, "x", 4, weight.dtype)
-        if not rows.transpose(0, 2, 3, 1).flags.c_contiguous:
-            rows = channels_last(rows)
-        rows, kernel, plan = check_conv(rows, weight, *options)
-        start = check_bias(bias, kernel)
-        as_they_are = rows is x and kernel is weight and start is bias
-        self.last = (Seen(x), weight, bias, options, plan) if as_they_are else None
-        return rows, kernel, start, plan
+        return self.checked_once(conv, (conv.stride, conv.padding, conv.dilation, conv.groups), x)
+
+    @staticmethod
+    def check(x, weight, bias, options):
+        x = _check.floats(x, "x", 4, weight.dtype)
+        if not x.transpose(0, 2, 3, 1).flags.c_contiguous:
+            x = channels_last(x)
+        x, weight, plan = check_conv(x, weight, *options)
+        return x, weight, check_bias(bias, weight), plan
 
     def layers(self):
         return [layer for layer in (self.conv, self.relu, self.pool) if layer is not None]
@@ -174,17 +181,11 @@ class LinearChain(_Chain):
 
     def checked(self, x):
         """x, weight, bias and the plan for them."""
-        layer = self.linear
-        weight, bias = layer.weight.data, layer.bias.data if layer.bias else None
-        if self.last is not None:
-            seen, last_weight, last_bias, plan = self.last
-            if weight is last_weight and bias is last_bias and seen.like(x):
-                return x, weight, bias, plan
-        rows = _check.floats(x, "x", 2, weight.dtype)
-        rows, matrix, start, plan = check_linear(rows, weight, bias)
-        as_they_are = rows is x and matrix is weight and start is bias
-        self.last = (Seen(x), weight, bias, plan) if as_they_are else None
-        return rows, matrix, start, plan
+        return self.checked_once(self.linear, None, x)
+
+    @staticmethod
+    def check(x, weight, bias, _):
+        return check_linear(_check.floats(x, "x", 2, weight.dtype), weight, bias)
 
     def backward(self, dy, input_gradient=True, accumulate=False):
         layer = self.linear
