@@ -1,10 +1,12 @@
 """Builds the kernels: every `cycnn/kernels/*.pyx` once per instruction set, from one source.
 
-Environment: CYCNN_DEBUG=1 builds with bounds checks and without optimisation.
+Environment: CYCNN_DEBUG=1 builds with bounds checks and without optimisation; CYCNN_BUILD=avx512
+(or several, with commas) builds only these instruction sets, which is quicker while developing.
 """
 
 import copy
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -32,6 +34,8 @@ X86_LEVELS = {
 }
 IS_X86_64 = sysconfig.get_platform().endswith(("x86_64", "amd64"))
 LEVELS = X86_LEVELS if IS_X86_64 else {"baseline": []}
+if os.environ.get("CYCNN_BUILD"):
+    LEVELS = {level: LEVELS[level] for level in os.environ["CYCNN_BUILD"].split(",")}
 
 # Explicit fused multiply-adds and these two flags are all the freedom the kernels need. Never
 # -ffast-math: its link-time form changes the float mode of the whole process.
@@ -68,12 +72,27 @@ def generate_sources():
             **{module.name.rpartition(".")[2]: module.sources[0] for module in translated}}
 
 
+def headers_of(name):
+    """The C headers that a module includes, by way of others too: only those can change it."""
+    found, waiting = set(), [KERNELS / f"{name}.pyx", KERNELS / f"{name}.pxd"]
+    while waiting:
+        file = waiting.pop()
+        if file in found or not file.exists():
+            continue
+        found.add(file)
+        text = file.read_text()
+        waiting += [KERNELS / header for header in re.findall(r'"(\w+\.h)"', text)]
+        waiting += [KERNELS / f"{module}.pxd"
+                    for module in re.findall(r"from \.(\w+) cimport", text)]
+    return sorted(str(file) for file in found if file.suffix == ".h")
+
+
 def extensions():
     sources = generate_sources()
-    headers = [str(path) for path in KERNELS.glob("*.h")]
 
     def extension(folder, name, flags):
-        return Extension(f"cycnn.kernels.{folder}{name}", [sources[name]], depends=headers,
+        return Extension(f"cycnn.kernels.{folder}{name}", [sources[name]],
+                         depends=headers_of(name),
                          include_dirs=[str(KERNELS)], extra_compile_args=FLAGS + flags)
 
     return ([extension("", name, []) for name in ["_cyutility", *COMMON]]
@@ -92,8 +111,7 @@ class BuildKernels(build_ext):
         compile_flags, link_flags = self.openmp_flags()
         for extension in self.extensions:
             extension.extra_compile_args += compile_flags
-            extension.extra_link_args += link_flags + ([] if MSVC or DEBUG else [] *
-                                                       sys.platform.startswith("linux"))
+            extension.extra_link_args += link_flags
         print(f"cycnn: building {', '.join(LEVELS)};",
               "threads by OpenMP" if compile_flags else "no OpenMP found, so one thread only",
               flush=True)
