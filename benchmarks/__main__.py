@@ -1,4 +1,4 @@
-"""``python -m benchmarks training kernels``: Markdown tables, JSON and charts where asked for."""
+"""``python -m benchmarks``: Markdown tables; in a folder, the results as JSON, and charts."""
 
 import argparse
 import json
@@ -6,18 +6,22 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
 import cycnn as cn
 
 from . import (charts, errors, inference, kernels, memory, nets, peers, peers_onnx, pools, scaling,
-               training)
+               summary, training)
 
 # A suite is a module: `run` yields results, which `cells` turns into rows of a table with COLUMNS;
 # `notes` go under it. PEERS: the key of a ratio in a result, and whose time it is a ratio of.
 SUITES = {"training": training, "inference": inference, "kernels": kernels, "pools": pools,
           "memory": memory, "scaling": scaling, "errors": errors}
+
+RESULTS = "results.json"
 
 
 def parse(arguments):
@@ -39,11 +43,11 @@ def parse(arguments):
                         help="turns that each side gets (default: 11)")
     parser.add_argument("--quick", action="store_true",
                         help="a few short turns, to see that everything works")
-    parser.add_argument("--isa", choices=["baseline", "avx2", "avx512"],
-                        help="hold cycnn to this instruction set; the others are not held")
-    parser.add_argument("--json", metavar="FILE", help="write all the results there too")
-    parser.add_argument("--charts", metavar="FOLDER",
-                        help="draw training, kernels and scaling there, as PNG and SVG")
+    parser.add_argument("--isa", nargs="+", choices=["baseline", "avx2", "avx512"],
+                        help="instruction sets to hold cycnn to, one after the other; the others "
+                             "are not held (default: the best, and avx2)")
+    parser.add_argument("--output", metavar="FOLDER", default="benchmark-results",
+                        help=f"where {RESULTS} and the charts go (default: %(default)s)")
     options = parser.parse_args(arguments)
     for name in options.suites:
         if name not in SUITES:
@@ -82,7 +86,7 @@ def row(cells):
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def summary(results, key, peer):
+def comparison(results, key, peer):
     """A line on all the ratios of a suite to one other library."""
     ratios = [result[key][0] for result in results if key in result]
     if not ratios:
@@ -112,23 +116,17 @@ def held():
     return [f"cycnn and the loop that measures the peak are held to {cn.kernels.isa}, others not."]
 
 
-def main(arguments=None):
-    options = parse(arguments)
-    if options.isa and os.environ.get("CYCNN_ISA") != options.isa:
-        # cycnn chose its kernels when it was imported: a new process has to choose again.
-        return subprocess.run(
-            [sys.executable, "-m", "benchmarks", *(sys.argv[1:] if arguments is None
-                                                   else arguments)],
-            env={**os.environ, "CYCNN_ISA": options.isa}).returncode
-    if options.charts:
-        try:
-            charts.figure_class()
-        except ImportError as error:    # said now, not after the last suite
-            print(f"python -m benchmarks: {error}", file=sys.stderr)
-            return 1
+def chosen(options):
+    """The instruction sets to take, the one that this process has loaded first if it is among them."""
+    if options.isa:
+        return sorted(options.isa, key=lambda isa: isa != cn.kernels.isa)
+    return [cn.kernels.isa, *["avx2"] * (cn.kernels.isa == "avx512")]
+
+
+def run_suites(options):
+    """Print a table for each suite; returns all the results."""
     rounds, seconds = (3, 0.005) if options.quick else (options.rounds, 0.05)
-    found = environment()
-    print(heading(found))
+    print(heading(environment()))
     everything = []
     for name in options.suites or SUITES:
         suite = SUITES[name]
@@ -139,19 +137,46 @@ def main(arguments=None):
         for result in suite.run(options.threads, rounds, seconds, names=options.nets,
                                 batches=options.batches, quick=options.quick,
                                 dtype=options.dtype):
-            results.append(result)
+            results.append({**result, "instruction_set": cn.kernels.isa})
             row(suite.cells(result))
         print("", *suite.notes(results),
-              *(summary(results, key, peer) for key, peer in suite.PEERS.items()),
+              *(comparison(results, key, peer) for key, peer in suite.PEERS.items()),
               *peaks(results), *held(), sep="\n")
         everything += results
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"environment": found, "results": everything}, file, indent=1)
-    if options.charts:
-        written = charts.draw(everything, options.charts, heading(found))
-        print("", *([f"wrote {path}" for path in written] or
-                    ["no chart: it takes kernels, scaling, or training with PyTorch"]), sep="\n")
+    return everything
+
+
+def run_held(arguments, isa):
+    """The same in a new process, which chooses its kernels anew when it imports cycnn."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([sys.executable, "-m", "benchmarks", *arguments, "--isa", isa,
+                               "--output", folder], env={**os.environ, "CYCNN_ISA": isa})
+        if done.returncode:
+            sys.exit(done.returncode)
+        return json.loads(Path(folder, RESULTS).read_text())["results"]
+
+
+def main(arguments=None):
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = parse(arguments)
+    everything = []
+    for isa in chosen(options):
+        print("", flush=True)
+        everything += (run_suites(options) if isa == cn.kernels.isa
+                       else run_held(arguments, isa))
+    print("", *summary.lines(everything), sep="\n")
+
+    folder = Path(options.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {**environment(), "instruction_set": everything[0]["instruction_set"]}
+    (folder / RESULTS).write_text(json.dumps({"environment": found, "results": everything},
+                                             indent=1) + "\n")
+    written = [folder / RESULTS]
+    try:
+        written += charts.draw(everything, folder, heading(found))
+    except ImportError as error:
+        print(f"No charts: {error}")
+    print("", *[f"wrote {path}" for path in written], sep="\n")
     return 0
 
 

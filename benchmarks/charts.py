@@ -11,13 +11,15 @@ _PASSES = {"forward": "#0969da", "input gradient": "#1a7f37", "weight gradient":
 _GREY = "#57606a"
 
 
-def figure_class():
+def _figure_class():
     """matplotlib's Figure, or an ImportError that says how to install it."""
     return require("matplotlib.figure", extra="bench", purpose="drawing charts").Figure
 
 
 def draw(results, folder, title):
     """Write a chart of each suite among the results that has one, and return the files.
+
+    Of several instruction sets the first is drawn.
 
     Parameters
     ----------
@@ -32,7 +34,8 @@ def draw(results, folder, title):
     written = []
     for suite, function in (("training", _training), ("kernels", _kernels),
                             ("scaling", _scaling)):
-        chosen = [result for result in results if result["suite"] == suite]
+        chosen = [result for result in results if result["suite"] == suite
+                  and result["instruction_set"] == results[0]["instruction_set"]]
         if suite == "training":                 # without PyTorch there is no ratio to draw
             chosen = [result for result in chosen if "ratio" in result]
         if chosen:
@@ -45,7 +48,7 @@ def draw(results, folder, title):
 
 
 def _panels(width, height, count, heading):
-    figure = figure_class()(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = _figure_class()(figsize=(width, height), layout="constrained", facecolor="white")
     figure.suptitle(heading, fontsize=12, fontweight="bold")
     panels = figure.subplots(1, count, squeeze=False, sharey=True)[0]
     for axes in panels:

@@ -8,12 +8,15 @@ import sys
 
 import pytest
 
+from cycnn import kernels
+from cycnn.kernels import cpu
 from helpers import TESTS, environment_with
 
 ROOT = TESTS.parent
 pytestmark = pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(),
                                 reason="the benchmarks are in the checkout alone")
 PASSES = {"forward", "input gradient", "weight gradient"}
+HERE = [kernels.isa]
 
 
 def installed(module):
@@ -28,12 +31,12 @@ def run(*arguments, **variables):
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
     """What all suites print, and their results by suite."""
-    file = tmp_path_factory.mktemp("benchmarks") / "results.json"
+    folder = tmp_path_factory.mktemp("benchmarks")
     done = run("--quick", "--threads", "1", "--nets", "A", "--batches", "1", "2",
-               "--json", str(file))
+               "--isa", *HERE, "--output", str(folder))
     assert done.returncode == 0, done.stderr
     suites = {}
-    for result in json.loads(file.read_text())["results"]:
+    for result in json.loads((folder / "results.json").read_text())["results"]:
         suites.setdefault(result["suite"], []).append(result)
     return done.stdout, suites
 
@@ -92,26 +95,33 @@ def test_errors_are_those_of_float32(quick):
         assert 0 < result["rms_of_largest"] < result["largest_of_largest"] < bound
 
 
-def test_charts(tmp_path):
-    pytest.importorskip("matplotlib")
-    done = run("--quick", "--threads", "1", "--nets", "A", "--batches", "1", "--charts",
-               str(tmp_path), "training", "kernels", "scaling", MPLBACKEND="Agg")
+def test_what_is_written(tmp_path):
+    folder = tmp_path / "made" / "for it"
+    done = run("--quick", "--threads", "1", "--nets", "A", "--batches", "1", "--isa", *HERE,
+               "--output", str(folder), "training", "kernels", "scaling", MPLBACKEND="Agg")
     assert done.returncode == 0, done.stderr
     charts = ["kernels", "scaling", *["training"] * installed("torch")]
-    assert {path.name for path in tmp_path.iterdir()} == {
-        f"{name}.{suffix}" for name in charts for suffix in ("png", "svg")}
-    for path in tmp_path.iterdir():
+    if not installed("matplotlib"):
+        charts = []
+        assert 'pip install "cycnn[bench]"' in done.stdout
+    names = {"results.json", *(f"{name}.{suffix}" for name in charts for suffix in ("png", "svg"))}
+    assert {path.name for path in folder.iterdir()} == names
+    for path in folder.iterdir():
         assert path.stat().st_size > 1000
+        assert f"wrote {path}" in done.stdout
 
 
-def test_held_to_an_instruction_set():
-    import cycnn
-    isa = cycnn.kernels.isa
-    if isa not in ("baseline", "avx2", "avx512"):
-        pytest.skip(f"nothing to choose from: built for {isa}")
-    done = run("--quick", "errors", "--isa", isa, CYCNN_ISA="")
+@pytest.mark.skipif(kernels.isa not in ("avx2", "avx512"), reason="nothing to choose from")
+def test_held_to_instruction_sets(tmp_path):
+    sets = cpu.supported_levels(cpu.feature_words())[-2:]
+    done = run("training", "--quick", "--threads", "1", "--nets", "A", "--batches", "1",
+               "--isa", *sets, "--output", str(tmp_path), CYCNN_ISA="")
     assert done.returncode == 0, done.stderr
-    assert f"held to {isa}" in done.stdout
+    assert f"held to {sets[0]}" in done.stdout
+    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert {result["instruction_set"] for result in results} == set(sets)
+    # The table for the README: a column for each.
+    assert f"batch 1, {sets[0]} |" in done.stdout and f"batch 1, {sets[1]} |" in done.stdout
 
 
 def test_an_unknown_suite():
