@@ -100,7 +100,7 @@ ALWAYS_INLINE void WINOGRAD(input_of)(const int n, const int pooled, const int u
                 UNROLL for (int j = 0; j < WINOGRAD_TILE; j++)
                     PREFETCH((const REAL *)p.pixels + first + i * p.row + (n + j) * p.pixel);
         UNROLL for (int j = 0; j < n; j++) {
-            UNROLL for (int i = 0; i < n; i++) 
+            UNROLL for (int i = 0; i < n; i++)
                 line[i] = WINOGRAD(pixel_of)(pooled, up, left, &p, i, j, first);
             WINOGRAD(points_of_input)(n, line, 1, &half[0][j], 8);
         }
@@ -120,7 +120,7 @@ ALWAYS_INLINE void WINOGRAD(points_of)(const int n, const int count, const int s
 {
     SIMD(v) half[8][8], line[8];
     UNROLL for (int j = 0; j < count; j++) {
-        UNROLL for (int i = 0; i < count; i++) 
+        UNROLL for (int i = 0; i < count; i++)
             line[i] = WINOGRAD(pixel_of)(pooled, 0, 0, x, i, j, first);
         WINOGRAD(points_of_powers)(n, count, scaled, line, 1, &half[0][j], 8);
     }
