@@ -1,5 +1,9 @@
 """Winograd's algorithm: as exact as promised, chosen where promised, and never a wrong pixel."""
 
+import ctypes
+import mmap
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -89,6 +93,33 @@ def test_same_bits_for_every_number_of_threads(every_kernel_in_parallel, kernel,
                                          algorithm="winograd")))
     for result in results[1:]:
         assert_identical(result, results[0])
+
+
+def before_a_wall(array):
+    """A channels-last copy that ends where memory ends: reading on would kill the process."""
+    size = -(-array.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
+    memory = mmap.mmap(-1, size + mmap.PAGESIZE)
+    raw = np.frombuffer(memory, np.uint8)
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mprotect(ctypes.c_void_p(raw.ctypes.data + size), mmap.PAGESIZE, 0) == 0
+    rows = array.transpose(0, 2, 3, 1)
+    copy = raw[size - array.nbytes:size].view(array.dtype).reshape(rows.shape)
+    copy[...] = rows
+    return copy.transpose(0, 3, 1, 2)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="protects memory as Linux does")
+@pytest.mark.parametrize("kernel, padding", [(3, 0), (3, 1), (5, 0), (5, 2)])
+@pytest.mark.parametrize("c, k", [(17, 35), (5, 3), (135, 16), (16, 33)])
+@pytest.mark.parametrize("size", [(12, 12), (13, 10), (8, 7)], ids=str)
+def test_nothing_behind_the_arrays_is_read(kernel, padding, c, k, size, dtype, rng):
+    """Vectors of channels go on into the next pixel, where there is one."""
+    x, weight = normal(rng, dtype, 2, c, *size), normal(rng, dtype, k, c, kernel, kernel)
+    dy = normal(rng, dtype, 2, k, *(length + 2 * padding - kernel + 1 for length in size))
+    options = dict(padding=padding, algorithm="winograd")
+    assert_identical(conv2d(before_a_wall(x), weight, **options), conv2d(x, weight, **options))
+    assert_identical(conv2d_backward(before_a_wall(dy), before_a_wall(x), weight, True, **options),
+                     conv2d_backward(dy, x, weight, True, **options))
 
 
 def test_an_image_alone_is_what_it_is_in_a_batch(rng):

@@ -29,12 +29,14 @@
 #define WINOGRAD_TILE 4 /* outputs of a tile, each way */
 #define WINDOWS 5       /* of a pool, under the widest patch, each way */
 
-/* Where the pixels of a patch are: so many numbers from one row, and from one pixel, to the next.
- * Or, for a gradient that comes through a 2 x 2 max-pool, the pooled gradient and the winners of all
- * windows under the patch; its first pixel is pixel (up, left) of the first one. */
+/* Where the pixels of a patch are: where each of its rows begins, and `pixel` numbers from one pixel
+ * to the next. Columns before `begin` and from `end` on are zeros. Or, for a gradient that comes
+ * through a 2 x 2 max-pool, the pooled gradient and the winners of all windows under the patch; its
+ * first pixel is pixel (up, left) of the first one. */
 typedef struct {
-    const void *pixels; /* of the functions' type, as are the gradients */
-    ptrdiff_t row, pixel;
+    const void *rows[8]; /* of the functions' type, as are the gradients */
+    ptrdiff_t pixel, below; /* `below`: to what the tile below reads besides, from a row */
+    int begin, end;
     int pooled, up, left;
     const void *gradients[WINDOWS * WINDOWS];
     const unsigned char *winners[WINDOWS * WINDOWS];
@@ -50,7 +52,9 @@ typedef struct {
 
 #define ADD(a, b) SIMD(_add)(a, b)
 #define SUB(a, b) SIMD(_sub)(a, b)
-#define FMA(a, x, b) SIMD(_fma)(SIMD(_set1)(a), x, b) /* a number times x, plus b */
+/* A number times x, plus b; 1 and -1 need no multiplication. */
+#define FMA(a, x, b)                                                                              \
+    ((a) == 1 ? ADD(b, x) : (a) == -1 ? SUB(b, x) : SIMD(_fma)(SIMD(_set1)(a), x, b))
 #define MUL(a, x) SIMD(_mul)(SIMD(_set1)(a), x)
 
 /* Constants of n = 6 and of n = 8. After inlining each is a literal. */

@@ -1,6 +1,6 @@
 """winograd.h for Cython, and what both Winograd kernels read their images with."""
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from .tile cimport real
 
@@ -15,9 +15,11 @@ cdef extern from "winograd.h":
         int pool
 
     ctypedef struct winograd_patch:
-        const void *pixels
-        Py_ssize_t row
+        const void **rows
         Py_ssize_t pixel
+        Py_ssize_t below
+        int begin
+        int end
         int pooled
         int up
         int left
@@ -53,20 +55,28 @@ cdef inline Py_ssize_t tile_stride(const real *kind, Py_ssize_t n) noexcept nogi
 cdef struct Images:
     const void *pixels
     const unsigned char *winners
-    const unsigned char *nothing    # the winners of a pixel beyond the image
+    const char *nothing             # zeros for a row beyond the image; the winners of nothing
+    Py_ssize_t count                # of images
     Py_ssize_t height
     Py_ssize_t width
     Py_ssize_t channels
 
 
 cdef inline Images images_of(const void *pixels, const unsigned char[:, :, :, ::1] winners,
-                             Py_ssize_t height, Py_ssize_t width, Py_ssize_t channels) noexcept:
+                             Py_ssize_t count, Py_ssize_t height, Py_ssize_t width,
+                             Py_ssize_t channels) noexcept:
     cdef Images images
     images.pixels, images.winners, images.nothing = pixels, NULL, NULL
     if winners is not None:
         images.winners = &winners[0, 0, 0, 0]
-    images.height, images.width, images.channels = height, width, channels
+    images.count, images.height, images.width, images.channels = count, height, width, channels
     return images
+
+
+cdef inline size_t nothing_size(const real *kind, Py_ssize_t side, Py_ssize_t channels,
+                                Py_ssize_t padded) noexcept nogil:
+    """Bytes of `nothing` under patches of side x side pixels."""
+    return ((side - 1) * channels + padded) * sizeof(real)
 
 
 cdef inline void patch_of(const Images *images, Py_ssize_t index, Py_ssize_t row,
@@ -74,41 +84,42 @@ cdef inline void patch_of(const Images *images, Py_ssize_t index, Py_ssize_t row
                           Py_ssize_t padded, real *buffer, winograd_patch *patch) noexcept nogil:
     """side x side pixels of an image from (row, column) on, `count` channels from `first` on.
 
-    In whole vectors: in the image itself where it holds all of that, else in `buffer`, filled up
-    with zeros.
+    They are read in whole vectors: what lies behind the last channel is part of them, and no sum of
+    a channel that counts. Where that is beyond the last image, the patch is a copy in `buffer`.
     """
-    cdef Py_ssize_t i, j, left, right
-    cdef Py_ssize_t height = images.height, width = images.width, channels = images.channels
+    cdef Py_ssize_t i, height = images.height, width = images.width, channels = images.channels
+    cdef Py_ssize_t begin, end, last
     cdef const real *image
-    cdef real *to
     patch.pooled = images.winners != NULL
     if patch.pooled:
         find_windows(images, <const real *>images.pixels, index, row, column, side, first, patch)
         return
+    begin = min(max(<Py_ssize_t>0, -column), side)
+    end = max(begin, min(side, width - column))
+    patch.begin, patch.end = <int>begin, <int>end
+    patch.pixel, patch.below = channels, WINOGRAD_TILE * width * channels
     image = <const real *>images.pixels + first
     image += ((index * height + row) * width + column) * channels
-    if (row >= 0 and column >= 0 and row + side <= height and column + side <= width
-            and count == padded):
-        patch.pixels, patch.row, patch.pixel = image, width * channels, channels
-        return
-    patch.pixels, patch.row, patch.pixel = buffer, side * padded, padded
-    left = min(max(<Py_ssize_t>0, -column), side)
-    right = max(left, min(side, width - column))
     for i in range(side):
-        to = buffer + i * side * padded
-        if row + i < 0 or row + i >= height or (padded > count and left < right):
-            memset(to, 0, side * padded * sizeof(real))
-        else:
-            memset(to, 0, left * padded * sizeof(real))
-            memset(to + right * padded, 0, (side - right) * padded * sizeof(real))
-        if row + i < 0 or row + i >= height:
-            continue
-        if padded == channels:
-            memcpy(to + left * padded, image + (i * width + left) * channels,
-                   (right - left) * channels * sizeof(real))
-        else:
-            for j in range(left, right):
-                memcpy(to + j * padded, image + (i * width + j) * channels, count * sizeof(real))
+        patch.rows[i] = image + i * width * channels
+        if not 0 <= row + i < height:
+            patch.rows[i] = images.nothing
+    last = (index * height + min(row + side, height) - 1) * width + column + end - 1
+    if last * channels + first + padded > images.count * height * width * channels:
+        copy_patch(patch, side, count, padded, buffer)
+
+
+cdef inline void copy_patch(winograd_patch *patch, Py_ssize_t side, Py_ssize_t count,
+                            Py_ssize_t padded, real *buffer) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef const real *row
+    for i in range(side):
+        row = <const real *>patch.rows[i]
+        patch.rows[i] = buffer
+        for j in range(patch.begin, patch.end):
+            memcpy(buffer + j * padded, row + j * patch.pixel, count * sizeof(real))
+        buffer += side * padded
+    patch.pixel = padded
 
 
 cdef inline void find_windows(const Images *images, const real *pixels, Py_ssize_t index,
@@ -126,7 +137,7 @@ cdef inline void find_windows(const Images *images, const real *pixels, Py_ssize
                 patch.winners[i * WINDOWS + j] = images.winners + at
             else:
                 patch.gradients[i * WINDOWS + j] = pixels
-                patch.winners[i * WINDOWS + j] = images.nothing
+                patch.winners[i * WINDOWS + j] = <const unsigned char *>images.nothing
 
 
 cdef inline void winograd_input(int n, const winograd_patch *d, real *v, Py_ssize_t point,

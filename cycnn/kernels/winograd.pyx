@@ -78,15 +78,14 @@ def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const r
         start = &bias[0]
     if winners is not None:
         winner = &winners[0, 0, 0, 0]
-    w.src = images_of(&x[0, 0, 0, 0], None, x.shape[1], x.shape[2], x.shape[3])
+    w.src = images_of(&x[0, 0, 0, 0], None, x.shape[0], x.shape[1], x.shape[2], x.shape[3])
     w.dst_height, w.dst_width, w.dst_channels = out_height, out_width, y.shape[3]
     w.kernel, w.top, w.left = weight.shape[2], top, left
     w.weight_dst, w.weight_src = weight.shape[1] * w.kernel * w.kernel, w.kernel * w.kernel
     w.flipped = False
     w.end.relu, w.end.pool = relu, pool
     with nogil:
-        sweep(&w, &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], winner, <const real *>NULL,
-              x.shape[0], threads)
+        sweep(&w, &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], winner, <const real *>NULL, threads)
 
 
 def input_gradient(const real[:, :, :, ::1] dy, const unsigned char[:, :, :, ::1] winners,
@@ -103,7 +102,7 @@ def input_gradient(const real[:, :, :, ::1] dy, const unsigned char[:, :, :, ::1
     cdef const real *mask = NULL
     if positive is not None:
         mask = &positive[0, 0, 0, 0]
-    w.src = images_of(&dy[0, 0, 0, 0], winners, out_height, out_width, dy.shape[3])
+    w.src = images_of(&dy[0, 0, 0, 0], winners, dy.shape[0], out_height, out_width, dy.shape[3])
     w.dst_height, w.dst_width, w.dst_channels = dx.shape[1], dx.shape[2], dx.shape[3]
     w.kernel = weight.shape[2]
     w.top, w.left = w.kernel - 1 - top, w.kernel - 1 - left
@@ -112,12 +111,11 @@ def input_gradient(const real[:, :, :, ::1] dy, const unsigned char[:, :, :, ::1
     w.end.relu = w.end.pool = False
     with nogil:
         sweep(&w, &weight[0, 0, 0, 0], <const real *>NULL, &dx[0, 0, 0, 0],
-              <unsigned char *>NULL, mask, dy.shape[0], threads)
+              <unsigned char *>NULL, mask, threads)
 
 
 cdef int sweep(Winograd *w, const real *weight, const real *bias, real *dst,
-               unsigned char *winners, const real *positive, Py_ssize_t n,
-               int threads) except -1 nogil:
+               unsigned char *winners, const real *positive, int threads) except -1 nogil:
     w.side = w.kernel + WINOGRAD_TILE - 1
     w.points = w.side * w.side
     w.vertical = (w.dst_height + WINOGRAD_TILE - 1) // WINOGRAD_TILE
@@ -129,7 +127,7 @@ cdef int sweep(Winograd *w, const real *weight, const real *bias, real *dst,
     w.end.pixel = w.dst_channels
     w.end.row = (w.dst_width // 2 if w.end.pool else w.dst_width) * w.dst_channels
 
-    cdef Py_ssize_t tiles = n * w.vertical * w.horizontal
+    cdef Py_ssize_t tiles = w.src.count * w.vertical * w.horizontal
     cdef Py_ssize_t width = w.width
     cdef Py_ssize_t most = BLOCK_BYTES // (w.points * (w.padded_src + width) * sizeof(real))
     most = max(<Py_ssize_t>1, most // TILE_ROWS_2) * TILE_ROWS_2
@@ -138,14 +136,15 @@ cdef int sweep(Winograd *w, const real *weight, const real *bias, real *dst,
         blocks = max(blocks, min(<Py_ssize_t>4 * threads, tiles // (2 * TILE_ROWS_2)), 1)
     most = (tiles + blocks - 1) // blocks
 
-    # One block of memory: the weights' points, the bias, winners of nothing; for each thread a
-    # patch, values, products.
+    # One block of memory: the weights' points, the bias, what is beyond the images; for each thread
+    # a patch, values, products.
     cdef Py_ssize_t columns = (w.padded_dst + width - 1) // width, i
     cdef Py_ssize_t units = columns * w.src.channels
     cdef size_t weight_size = whole_lines(
         w.points * w.src.channels * w.padded_dst * sizeof(real))
     cdef size_t bias_size = whole_lines(w.padded_dst * sizeof(real))
-    cdef size_t nothing_size = whole_lines(w.padded_src)
+    cdef size_t empty_size = whole_lines(
+        nothing_size(weight, w.side, w.src.channels, w.padded_src))
     cdef size_t patch_size = whole_lines(w.points * w.padded_src * sizeof(real))
     cdef size_t values_size = whole_lines(
         most * tile_stride(weight, w.points * w.padded_src) * sizeof(real))
@@ -154,17 +153,17 @@ cdef int sweep(Winograd *w, const real *weight, const real *bias, real *dst,
     cdef size_t thread_size = patch_size + values_size + products_size
     cdef void *block
     cdef char *memory = allocate(
-        weight_size + bias_size + nothing_size + thread_size * threads, &block)
+        weight_size + bias_size + empty_size + thread_size * threads, &block)
     if not memory:
         with gil:
             raise MemoryError("no memory for the working buffers of a convolution")
     cdef real *points = <real *>memory
     cdef real *padded_bias = <real *>(memory + weight_size)
     cdef char *nothing = memory + weight_size + bias_size
-    cdef char *buffers = nothing + nothing_size
+    cdef char *buffers = nothing + empty_size
 
-    memset(nothing, NO_WINNER, nothing_size)
-    w.src.nothing = <unsigned char *>nothing
+    memset(nothing, NO_WINNER if w.src.winners else 0, empty_size)
+    w.src.nothing = nothing
     if bias:
         for i in range(w.padded_dst):
             padded_bias[i] = bias[i] if i < w.dst_channels else 0

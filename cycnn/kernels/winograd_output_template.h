@@ -43,7 +43,10 @@ ALWAYS_INLINE void WINOGRAD(pool_of)(const SIMD(v) *y, ptrdiff_t down, int relu,
     WINOGRAD(store_lanes)(to, best, lanes);
     if (winner) {
         SIMD(_store)(won_lanes, won);
-        for (int i = 0; i < lanes; i++) winner[i] = (unsigned char)won_lanes[i];
+        if (lanes == LANES)
+            VECTORS for (int i = 0; i < LANES; i++) winner[i] = (unsigned char)(int)won_lanes[i];
+        else
+            for (int i = 0; i < lanes; i++) winner[i] = (unsigned char)won_lanes[i];
     }
 }
 

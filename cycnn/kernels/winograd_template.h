@@ -76,16 +76,43 @@ ALWAYS_INLINE void WINOGRAD(powers_of_points)(const int n, const int count, cons
 
 /* --- both directions ------------------------------------------------------------------------ */
 
-/* One vector of channels, from `first` on, of pixel (i, j). */
-ALWAYS_INLINE SIMD(v) WINOGRAD(pixel_of)(const int pooled, const int up, const int left,
-                                       const winograd_patch *p, int i, int j, ptrdiff_t first)
+/* One vector of channels, from `first` on, of the first `count` pixels of column j. */
+ALWAYS_INLINE void WINOGRAD(column_of)(const int count, const int pooled, const int up,
+                                       const int left, const winograd_patch *p, int j,
+                                       ptrdiff_t first, SIMD(v) *line)
 {
-    const int window = (i + up) / 2 * WINDOWS + (j + left) / 2;
-    if (!pooled)
-        return SIMD(_load)((const REAL *)p->pixels + i * p->row + j * p->pixel + first);
-    return SIMD(_load_where)((const REAL *)p->gradients[window] + first, p->winners[window] + first,
-                             (i + up) % 2 * 2 + (j + left) % 2);
+    if (pooled) {
+        UNROLL for (int i = 0; i < count; i++) {
+            const int window = (i + up) / 2 * WINDOWS + (j + left) / 2;
+            line[i] = SIMD(_load_where)((const REAL *)p->gradients[window] + first,
+                                        p->winners[window] + first,
+                                        (i + up) % 2 * 2 + (j + left) % 2);
+        }
+    } else if (j < p->begin || j >= p->end) {
+        UNROLL for (int i = 0; i < count; i++) line[i] = SIMD(_set1)(0);
+    } else {
+        UNROLL for (int i = 0; i < count; i++)
+            line[i] = SIMD(_load)((const REAL *)p->rows[i] + j * p->pixel + first);
+    }
 }
+
+/* Sends for what the tile below reads besides, and what the next image's first tiles do. */
+ALWAYS_INLINE void WINOGRAD(fetch_below)(const int count, const winograd_patch *p, ptrdiff_t first)
+{
+    UNROLL for (int i = 0; i < WINOGRAD_TILE; i++) {
+        const REAL *row = (const REAL *)p->rows[count - WINOGRAD_TILE + i] + first;
+        UNROLL for (int j = 0; j < WINOGRAD_TILE; j++)
+            PREFETCH_FOR_LATER(row + p->below + j * p->pixel);
+    }
+}
+
+/* The n x n values of a vector, a row at a time, from those of its columns. */
+#define STORE_LINE(n, i, line, t, point)                                                          \
+    do {                                                                                          \
+        REAL *to = (t) + (n) * (i) * (point);                                                     \
+        FORGET(to); /* or compilers keep n * n addresses */                                       \
+        UNROLL for (int j = 0; j < (n); j++) SIMD(_store)(to + j * (point), (line)[j]);           \
+    } while (0)
 
 /* v = B^T d B for `vectors` vectors of channels. */
 ALWAYS_INLINE void WINOGRAD(input_of)(const int n, const int pooled, const int up, const int left,
@@ -95,38 +122,34 @@ ALWAYS_INLINE void WINOGRAD(input_of)(const int n, const int pooled, const int u
     const winograd_patch p = *d; /* or the stores of v might change it, as far as compilers know */
     for (ptrdiff_t first = 0; first < vectors * LANES; first += LANES) {
         SIMD(v) half[8][8], line[8];
-        if (!pooled) /* what the next tile to the right reads besides */
-            UNROLL for (int i = 0; i < n; i++)
-                UNROLL for (int j = 0; j < WINOGRAD_TILE; j++)
-                    PREFETCH((const REAL *)p.pixels + first + i * p.row + (n + j) * p.pixel);
+        if (!pooled) WINOGRAD(fetch_below)(n, &p, first);
         UNROLL for (int j = 0; j < n; j++) {
-            UNROLL for (int i = 0; i < n; i++)
-                line[i] = WINOGRAD(pixel_of)(pooled, up, left, &p, i, j, first);
+            WINOGRAD(column_of)(n, pooled, up, left, &p, j, first, line);
             WINOGRAD(points_of_input)(n, line, 1, &half[0][j], 8);
         }
         UNROLL for (int i = 0; i < n; i++) {
             WINOGRAD(points_of_input)(n, half[i], 1, line, 1);
-            UNROLL for (int j = 0; j < n; j++)
-                SIMD(_store)(v + first + (n * i + j) * point, line[j]);
+            STORE_LINE(n, i, line, v + first, point);
         }
     }
 }
 
 /* t = A x A^T, or with `scaled` G x G^T, of one vector of channels of the count x count pixels of
- * x. */
+ * x. Unless `sum` is NULL, the pixels are added to it. */
 ALWAYS_INLINE void WINOGRAD(points_of)(const int n, const int count, const int scaled,
                                        const int pooled, const winograd_patch *x, ptrdiff_t first,
-                                       REAL *t, ptrdiff_t point)
+                                       REAL *t, ptrdiff_t point, REAL *sum)
 {
-    SIMD(v) half[8][8], line[8];
+    SIMD(v) half[8][8], line[8], all = SIMD(_set1)(0);
     UNROLL for (int j = 0; j < count; j++) {
-        UNROLL for (int i = 0; i < count; i++)
-            line[i] = WINOGRAD(pixel_of)(pooled, 0, 0, x, i, j, first);
+        WINOGRAD(column_of)(count, pooled, 0, 0, x, j, first, line);
         WINOGRAD(points_of_powers)(n, count, scaled, line, 1, &half[0][j], 8);
+        if (sum) UNROLL for (int i = 0; i < count; i++) all = ADD(all, line[i]);
     }
+    if (sum) SIMD(_store)(sum, ADD(all, SIMD(_load)(sum)));
     UNROLL for (int i = 0; i < n; i++) {
         WINOGRAD(points_of_powers)(n, count, scaled, half[i], 1, line, 1);
-        UNROLL for (int j = 0; j < n; j++) SIMD(_store)(t + (n * i + j) * point, line[j]);
+        STORE_LINE(n, i, line, t, point);
     }
 }
 
@@ -159,21 +182,14 @@ LOCAL void WINOGRAD(input)(int n, const winograd_patch *d, REAL *v, ptrdiff_t po
 }
 
 ALWAYS_INLINE void WINOGRAD(gradient_of)(const int n, const int pooled, const winograd_patch *dy,
-                                         ptrdiff_t first, REAL *t, ptrdiff_t point, REAL *sum)
+                                         REAL *t, ptrdiff_t point, REAL *sum, ptrdiff_t vectors)
 {
-    if (!pooled)
-        for (int i = 0; i < WINOGRAD_TILE; i++)
-            UNROLL for (int j = 0; j < WINOGRAD_TILE; j++)
-                PREFETCH((const REAL *)dy->pixels + first + i * dy->row
-                         + (WINOGRAD_TILE + j) * dy->pixel);
-    if (sum) {
-        SIMD(v) all = SIMD(_load)(sum + first);
-        UNROLL for (int i = 0; i < WINOGRAD_TILE; i++)
-            UNROLL for (int j = 0; j < WINOGRAD_TILE; j++)
-                all = ADD(all, WINOGRAD(pixel_of)(pooled, 0, 0, dy, i, j, first));
-        SIMD(_store)(sum + first, all);
+    const winograd_patch p = *dy; /* as above */
+    for (ptrdiff_t first = 0; first < vectors * LANES; first += LANES) {
+        if (!pooled) WINOGRAD(fetch_below)(WINOGRAD_TILE, &p, first);
+        WINOGRAD(points_of)(n, WINOGRAD_TILE, 0, pooled, &p, first, t + first, point,
+                            sum ? sum + first : NULL);
     }
-    WINOGRAD(points_of)(n, WINOGRAD_TILE, 0, pooled, dy, first, t + first, point);
 }
 
 /* t = A dy A^T for `vectors` vectors of channels. The 16 numbers of each channel are added to `sum`,
@@ -181,22 +197,22 @@ ALWAYS_INLINE void WINOGRAD(gradient_of)(const int n, const int pooled, const wi
 LOCAL void WINOGRAD(gradient)(int n, const winograd_patch *dy, REAL *t, ptrdiff_t point,
                               REAL *sum, ptrdiff_t vectors)
 {
-    for (ptrdiff_t first = 0; first < vectors * LANES; first += LANES)
-        if (n == 6 && dy->pooled) WINOGRAD(gradient_of)(6, 1, dy, first, t, point, sum);
-        else if (n == 6) WINOGRAD(gradient_of)(6, 0, dy, first, t, point, sum);
-        else if (dy->pooled) WINOGRAD(gradient_of)(8, 1, dy, first, t, point, sum);
-        else WINOGRAD(gradient_of)(8, 0, dy, first, t, point, sum);
+    if (n == 6 && dy->pooled) WINOGRAD(gradient_of)(6, 1, dy, t, point, sum, vectors);
+    else if (n == 6) WINOGRAD(gradient_of)(6, 0, dy, t, point, sum, vectors);
+    else if (dy->pooled) WINOGRAD(gradient_of)(8, 1, dy, t, point, sum, vectors);
+    else WINOGRAD(gradient_of)(8, 0, dy, t, point, sum, vectors);
 }
 
 /* u = G g G^T for one vector of channels; the r * r taps of g are `tap` numbers apart. */
 LOCAL void WINOGRAD(weight)(int n, const REAL *g, ptrdiff_t tap, REAL *u, ptrdiff_t point)
 {
     winograd_patch taps;
-    taps.pixels = g;
-    taps.row = (n - 3) * tap;
+    for (int i = 0; i < n - 3; i++) taps.rows[i] = g + i * (n - 3) * tap;
     taps.pixel = tap;
-    if (n == 6) WINOGRAD(points_of)(6, 3, 1, 0, &taps, 0, u, point);
-    else WINOGRAD(points_of)(8, 5, 1, 0, &taps, 0, u, point);
+    taps.begin = 0;
+    taps.end = n - 3;
+    if (n == 6) WINOGRAD(points_of)(6, 3, 1, 0, &taps, 0, u, point, NULL);
+    else WINOGRAD(points_of)(8, 5, 1, 0, &taps, 0, u, point, NULL);
 }
 
 /* dg = G^T t G for one vector of channels. */
@@ -209,3 +225,4 @@ LOCAL void WINOGRAD(weight_gradient)(int n, const REAL *t, ptrdiff_t point, REAL
     for (int i = 0; i < (n - 3) * (n - 3); i++) SIMD(_store)(dg + i * tap, taps[i]);
 }
 
+#undef STORE_LINE

@@ -16,8 +16,8 @@ from libc.string cimport memset
 
 from .buffers cimport allocate, whole_lines
 from .tile cimport TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_rows, tile_sum
-from .winograd cimport (NO_WINNER, WINOGRAD_TILE, Images, images_of, patch_of, tile_stride,
-                        whole_vectors, winograd_input, winograd_patch)
+from .winograd cimport (NO_WINNER, WINOGRAD_TILE, Images, images_of, nothing_size, patch_of,
+                        tile_stride, whole_vectors, winograd_input, winograd_patch)
 
 cdef extern from "winograd.h":
     void f32_winograd_gradient(int n, const winograd_patch *dy, float *t, Py_ssize_t point,
@@ -71,18 +71,17 @@ def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy,
     cdef Gradient g
     g.side = dweight.shape[2] + WINOGRAD_TILE - 1
     g.points = g.side * g.side
-    g.x = images_of(&x[0, 0, 0, 0], None, x.shape[1], x.shape[2], x.shape[3])
-    g.dy = images_of(&dy[0, 0, 0, 0], winners, out_height, out_width, dy.shape[3])
+    g.x = images_of(&x[0, 0, 0, 0], None, x.shape[0], x.shape[1], x.shape[2], x.shape[3])
+    g.dy = images_of(&dy[0, 0, 0, 0], winners, dy.shape[0], out_height, out_width, dy.shape[3])
     g.top, g.left = top, left
     g.vertical = (out_height + WINOGRAD_TILE - 1) // WINOGRAD_TILE
     g.horizontal = (out_width + WINOGRAD_TILE - 1) // WINOGRAD_TILE
     with nogil:
-        run(&g, &dweight[0, 0, 0, 0], NULL if dbias is None else &dbias[0], x.shape[0], threads)
+        run(&g, &dweight[0, 0, 0, 0], NULL if dbias is None else &dbias[0], threads)
 
 
-cdef int run(Gradient *g, real *dweight, real *dbias, Py_ssize_t n,
-             int threads) except -1 nogil:
-    cdef Py_ssize_t tiles = n * g.vertical * g.horizontal, width, padded_in
+cdef int run(Gradient *g, real *dweight, real *dbias, int threads) except -1 nogil:
+    cdef Py_ssize_t tiles = g.x.count * g.vertical * g.horizontal, width, padded_in
     g.lanes = lanes_of(dweight)
     g.width = width = 2 * g.lanes
     g.padded_out = whole_vectors(g.dy.channels, g.lanes)
@@ -98,10 +97,11 @@ cdef int run(Gradient *g, real *dweight, real *dbias, Py_ssize_t n,
     cdef Py_ssize_t chunks = min(<Py_ssize_t>MOST_CHUNKS, tiles // CHUNK_TILES)
     chunks = max(<Py_ssize_t>1, min(chunks, CHUNK_MEMORY // g.size))
 
-    # One block of memory: the sums of every chunk, winners of nothing; for each thread a patch,
-    # values, gradients.
+    # One block of memory: the sums of every chunk, what is beyond the images; for each thread a
+    # patch, values, gradients.
     cdef size_t sums_size = whole_lines(chunks * g.size * sizeof(real))
-    cdef size_t nothing_size = whole_lines(width)
+    cdef size_t zeros_size = whole_lines(nothing_size(dweight, g.side, g.x.channels, padded_in))
+    cdef size_t empty_size = whole_lines(nothing_size(dweight, WINOGRAD_TILE, g.dy.channels, width))
     cdef size_t patch_size = whole_lines(g.points * max(padded_in, width) * sizeof(real))
     cdef size_t values_size = whole_lines(
         g.most * tile_stride(dweight, g.points * padded_in) * sizeof(real))
@@ -109,17 +109,20 @@ cdef int run(Gradient *g, real *dweight, real *dbias, Py_ssize_t n,
         g.most * tile_stride(dweight, g.points * width) * sizeof(real))
     cdef size_t thread_size = patch_size + values_size + gradients_size
     cdef void *block
-    cdef char *memory = allocate(sums_size + nothing_size + thread_size * threads, &block)
+    cdef char *memory = allocate(
+        sums_size + zeros_size + empty_size + thread_size * threads, &block)
     if not memory:
         with gil:
             raise MemoryError("no memory for the working buffers of a convolution's gradient")
     cdef real *sums = <real *>memory
-    cdef char *nothing = memory + sums_size
-    cdef char *buffers = nothing + nothing_size
+    cdef char *zeros = memory + sums_size
+    cdef char *nothing = zeros + zeros_size
+    cdef char *buffers = nothing + empty_size
     cdef Py_ssize_t tasks = g.tasks_in * g.tasks_out, i
     cdef Py_ssize_t columns = (g.padded_out + width - 1) // width
-    memset(nothing, NO_WINNER, nothing_size)
-    g.dy.nothing = <unsigned char *>nothing
+    memset(zeros, 0, zeros_size)
+    memset(nothing, NO_WINNER if g.dy.winners else 0, empty_size)
+    g.x.nothing, g.dy.nothing = zeros, nothing
     for i in prange(chunks * tasks, num_threads=threads, schedule="dynamic"):
         sum_chunk(g, sums + i // tasks * g.size, tiles * (i // tasks) // chunks,
                   tiles * (i // tasks + 1) // chunks, i % tasks // g.tasks_out,
