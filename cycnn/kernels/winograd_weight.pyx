@@ -32,13 +32,16 @@ cdef extern from "winograd.h":
 cdef enum:
     # Bytes of values and gradients of one block of tiles.
     BLOCK_BYTES = 614400
-    # Channels of one task: its sums shall fit the second-level cache too.
+    # Channels of one task. More would leave less room for tiles in a block: then its sums would be
+    # loaded and stored more often. With fewer, more tasks would compute the same values.
     TASK_IN = 128
-    TASK_OUT = 64
-    # Tiles that are worth a chunk of their own, and the numbers that all sums may take.
+    TASK_OUT = 256
+    # Tiles that are worth a chunk of their own: for the sake of threads, and anyhow.
     CHUNK_TILES = 192
+    LARGE_CHUNK_TILES = 768
+    SHARES = 8              # that a small batch is divided into, for threads
     MOST_CHUNKS = 16
-    CHUNK_MEMORY = 6000000
+    CHUNK_MEMORY = 6000000  # the numbers that all sums may take
 
 cdef struct Gradient:
     Py_ssize_t side             # n: of the inputs under a tile
@@ -87,15 +90,18 @@ cdef int run(Gradient *g, real *dweight, real *dbias, int threads) except -1 nog
     g.padded_out = whole_vectors(g.dy.channels, g.lanes)
     padded_in = whole_vectors(min(g.x.channels, <Py_ssize_t>TASK_IN), g.lanes)
     g.tasks_in = (g.x.channels + TASK_IN - 1) // TASK_IN
-    # Few tiles make few chunks: then the output channels are what threads can share.
-    g.tasks_out = (g.dy.channels + TASK_OUT - 1) // TASK_OUT
-    if tiles < 2 * CHUNK_TILES:
-        g.tasks_out = (g.padded_out + width - 1) // width
     g.size = g.points * g.x.channels * g.padded_out + g.padded_out
     g.most = max(<Py_ssize_t>1,
                  BLOCK_BYTES // <Py_ssize_t>(g.points * (padded_in + width) * sizeof(real)))
-    cdef Py_ssize_t chunks = min(<Py_ssize_t>MOST_CHUNKS, tiles // CHUNK_TILES)
-    chunks = max(<Py_ssize_t>1, min(chunks, CHUNK_MEMORY // g.size))
+    cdef Py_ssize_t columns = (g.padded_out + width - 1) // width
+    cdef Py_ssize_t chunks = max(tiles // LARGE_CHUNK_TILES,
+                                 min(tiles // CHUNK_TILES, (SHARES + columns - 1) // columns))
+    chunks = max(<Py_ssize_t>1, min(<Py_ssize_t>MOST_CHUNKS, min(chunks, CHUNK_MEMORY // g.size)))
+    # Which task an output channel is in does not change its bits: threads may count.
+    g.tasks_out = (g.dy.channels + TASK_OUT - 1) // TASK_OUT
+    if threads > 1:
+        g.tasks_out = max(g.tasks_out, 3 * threads // (chunks * g.tasks_in))
+    g.tasks_out = min(g.tasks_out, columns)
 
     # One block of memory: the sums of every chunk, what is beyond the images; for each thread a
     # patch, values, gradients.
@@ -119,7 +125,6 @@ cdef int run(Gradient *g, real *dweight, real *dbias, int threads) except -1 nog
     cdef char *nothing = zeros + zeros_size
     cdef char *buffers = nothing + empty_size
     cdef Py_ssize_t tasks = g.tasks_in * g.tasks_out, i
-    cdef Py_ssize_t columns = (g.padded_out + width - 1) // width
     memset(zeros, 0, zeros_size)
     memset(nothing, NO_WINNER if g.dy.winners else 0, empty_size)
     g.x.nothing, g.dy.nothing = zeros, nothing
@@ -218,24 +223,21 @@ cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dwe
     """Add the chunks' sums of an input channel and up to two vectors of output channels."""
     cdef Py_ssize_t width = min(g.width, g.padded_out - first)
     cdef Py_ssize_t kernel = g.side - WINOGRAD_TILE + 1, chunk, p, k, v, tap
-    cdef real total[64 * 32]
+    cdef Py_ssize_t point = g.x.channels * width
     cdef real taps[25 * 32]
     cdef real *more
-    for chunk in range(chunks):
-        more = sums + chunk * g.size + g.points * g.x.channels * first + c * width
+    sums += g.points * g.x.channels * first + c * width
+    for chunk in range(1, chunks):
+        more = sums + chunk * g.size
         for p in range(g.points):
             for k in range(width):
-                if chunk == 0:
-                    total[p * width + k] = more[k]
-                else:
-                    total[p * width + k] += more[k]
-            more += g.x.channels * width
+                sums[p * point + k] += more[p * point + k]
     for v in range(width // g.lanes):
         k = v * g.lanes
         if real is float:
-            f32_winograd_weight_gradient(<int>g.side, total + k, width, taps + k, width)
+            f32_winograd_weight_gradient(<int>g.side, sums + k, point, taps + k, width)
         else:
-            f64_winograd_weight_gradient(<int>g.side, total + k, width, taps + k, width)
+            f64_winograd_weight_gradient(<int>g.side, sums + k, point, taps + k, width)
     dweight += (first * g.x.channels + c) * kernel * kernel
     for k in range(min(width, g.dy.channels - first)):
         for tap in range(kernel * kernel):
