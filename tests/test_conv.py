@@ -145,6 +145,39 @@ def test_a_bad_pixel_stays_under_its_windows(bad, dtype, rng):
     np.testing.assert_array_equal(~np.isfinite(conv2d(x, weight, padding=1)), touched)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_padding_times_an_infinite_weight_is_nan(stride, dtype, rng):
+    """Rows of zeros are left out only where that cannot be seen."""
+    x = normal(rng, dtype, 2, 18, 9, 8)
+    for row, touched in ((0, 0), (2, -1)):
+        weight = normal(rng, dtype, 20, 18, 3, 3)
+        weight[17, 11, row, 1] = np.inf
+        y = conv2d(x, weight, padding=(1, 0), stride=stride, algorithm="direct")
+        expected = np.zeros(y.shape, bool)
+        expected[:, 17, touched] = True
+        np.testing.assert_array_equal(np.isnan(y), expected)
+        dy = normal(rng, dtype, *y.shape)
+        dx = conv2d_backward(dy, x, weight, padding=(1, 0), stride=stride, algorithm="direct")[0]
+        assert np.isnan(dx[:, 11]).any() and not np.isnan(dx[:, :11]).any()
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("kernel, padding", [(7, 3), (7, 6), ((5, 1), (4, 0)), ((1, 7), (2, 3))],
+                         ids=str)
+def test_windows_larger_than_the_image(size, kernel, padding, dtype, rng):
+    """Taps on rows of zeros above, below, on both sides, and whole windows of them."""
+    kernel_h, kernel_w = reference.pair(kernel)
+    x = rng.integers(-3, 4, (3, 17, size, size + 1)).astype(dtype)
+    weight = rng.integers(-3, 4, (19, 17, kernel_h, kernel_w)).astype(dtype)
+    y = conv2d(x, weight, padding=padding)
+    np.testing.assert_array_equal(y, reference.conv2d(x, weight, padding=padding))
+    dy = rng.integers(-3, 4, y.shape).astype(dtype)
+    expected = reference.conv2d_backward(dy, x, weight, padding=padding)
+    for result, right in zip(conv2d_backward(dy, x, weight, padding=padding), expected):
+        if right is not None and result is not None:
+            np.testing.assert_array_equal(result, right)
+
+
 def test_denormal_numbers_are_kept(dtype):
     """The build must not switch the processor to flush-to-zero."""
     tiny = np.finfo(dtype).smallest_subnormal * 8

@@ -117,14 +117,3 @@ def test_the_choice():
                           4)
         wide = (1, 1, 8, 4_000_000), (1, 1, 10, 4_000_002), (1, 1, 3, 3)
         assert not choose(*wide, stride_1, 4)       # the window would not fit any cache
-
-
-@pytest.mark.skipif(strips.LANES[4] == 1, reason="one lane is always full")
-def test_the_choice_before_a_pool():
-    """Strips pool before they store: sums of few terms take them even where vectors are full."""
-    lanes, stride_1 = strips.LANES[4], (1, 1, 0, 0, 1, 1, 1)
-    choose = CHOICES["forward_in_strips"]
-    for terms, taken in ((1, True), (lanes * 30, False)):
-        shapes = (64, lanes, 26, 26), (64, terms, 28, 28), (lanes, terms, 3, 3)
-        assert choose(*shapes, stride_1, 4, True) == taken
-        assert not choose(*shapes, stride_1, 4, False)

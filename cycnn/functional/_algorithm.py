@@ -9,7 +9,6 @@ The constants are fitted to measured times. The number of threads must not come 
 must not depend on it, and not all kernels round alike.
 """
 
-import math
 from typing import NamedTuple
 
 from ..kernels.strips import LANES
@@ -114,24 +113,18 @@ def whole_vectors(channels, itemsize):
 # --- strips, among the direct kernels --------------------------------------------------------
 
 _COST = 0.85                # what interleaving and parting leave of the speed
-_POOLED = 1.15              # the same before a max-pool, which only strips do before they store,
-_POOLED_TERMS = 200         # for sums of so few terms that storing them counts
 _LARGEST_WINDOW = 1 << 23   # bytes of interleaved rows that one thread may have to keep
 _SUM_PIXELS = 8             # loading and storing a sum takes as long as adding so many pixels
 _LEAST_SUMS = 8             # that a tile must have at once to hide the latency of an fma
 _SUM_BYTES = 1 << 21        # sums of this size halve the speed: they leave the caches near the core
 
 
-def forward_in_strips(out_shape, x_shape, weight_shape, options, itemsize, pooled=False):
-    """Whether conv2d is faster in strips; `pooled` if a 2 x 2 max-pool follows.
-
-    `options` as in conv.Plan. Both kernels give the same bits.
-    """
+def forward_in_strips(out_shape, x_shape, weight_shape, options, itemsize):
+    """Whether conv2d is faster in strips, with the same bits; `options` as in conv.Plan."""
     n, k, out_h, _ = out_shape
     lanes = LANES[itemsize]
-    cost = _POOLED if pooled and math.prod(weight_shape[1:]) <= _POOLED_TERMS else _COST
     return (_fits(x_shape, weight_shape[2], options[4], lanes * itemsize, options[-1])
-            and _filled(k, lanes) < cost * _filled(n * out_h, lanes))
+            and _filled(k, lanes) < _COST * _filled(n * out_h, lanes))
 
 
 def input_gradient_in_strips(out_shape, x_shape, weight_shape, options, itemsize):

@@ -47,8 +47,8 @@ class Plan:
     window, winograd_window : tuple
         What they, and Winograd's, are told of the shapes: OH, OW, options.
     pools, weight_reads_winners, input_reads_winners : bool
-        Whether the direct kernels pool what they compute, and whether the two of the backward pass
-        start from the gradient behind a pool.
+        Whether the direct kernels pool what they compute (depthwise ones do not), and whether the
+        two of the backward pass start from the gradient behind a pool.
     winograd_reads_winners : bool
         The same of Winograd's.
     new_y, new_dx, new_dweight, new_dbias
@@ -70,7 +70,7 @@ class Plan:
         self.winograd_reads_winners = _algorithm.whole_vectors(k, dtype.itemsize)
         shapes = out_shape, x_shape, weight_shape, options, dtype.itemsize
         # Without images no kernel is called.
-        self.pools = n > 0 and _algorithm.forward_in_strips(*shapes, pooled=True)
+        self.pools = not c == k == options[-1] > 1
         in_strips = n > 0 and _algorithm.forward_in_strips(*shapes)
         self.forward = (_STRIPS_FORWARD if in_strips else _FORWARD)[dtype]
         self.input_reads_winners = n > 0 and _algorithm.input_gradient_in_strips(*shapes)
@@ -192,8 +192,6 @@ def forward(x, weight, bias, plan, by_winograd, relu=False, behind=None, want_wi
         kernel, window = plan.forward, plan.window
         if by_winograd.forward:
             kernel, window = _WINOGRAD_FORWARD[plan.dtype], plan.winograd_window
-        elif fused:
-            kernel = strips.forward
         kernel(x, weight, bias, y, winners, *window, relu and (fused or behind is None), fused,
                threads_for(plan.work))
     if behind is not None and not fused:

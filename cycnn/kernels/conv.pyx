@@ -18,69 +18,58 @@ computes whole outputs, so the number of threads cannot change a bit.
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
 
-from .axis cimport Axis, Phase, backward_axes, forward_axes
-from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
+from .axis cimport backward_axes, forward_axes
+from .buffers cimport allocate, copy_padded, whole_lines
 from .depthwise cimport depthwise_sweep, is_depthwise
 from .relu cimport mask_with
-from .tile cimport (TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, lanes_of, real,
-                    tile_count, tile_rows, tile_rows_ahead, tile_sum)
+from .sweep cimport Plan, Sweep, describe, make_plans, pack_block
+from .tile cimport (TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, lanes_of, real, tile_count,
+                    tile_rows, tile_rows_ahead, tile_sum)
 
-cdef enum:
-    # Weights of all blocks that may be read anew for each row: a part of the second-level cache.
-    PANELS_BYTES = 131072
+cdef extern from "pool.h" nogil:
+    ctypedef struct Window "pool_window":
+        Py_ssize_t height, width, channels, out_height, out_width
+        Py_ssize_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w
+        Py_ssize_t inner, outer, relu
 
+    void pool_max_row_float_byte(const float *x, float *y, unsigned char *winner, const Window *w,
+                                 Py_ssize_t row) noexcept
+    void pool_max_row_double_byte(const double *x, double *y, unsigned char *winner,
+                                  const Window *w, Py_ssize_t row) noexcept
 
-# One vertical phase with one horizontal phase.
-cdef struct Plan:
-    Phase *rows
-    Phase *columns
-    tile_sum sum
-    Py_ssize_t packed       # where its weights begin in the packed weights
-    Py_ssize_t terms        # of one sum: taps times channels of a group
-
-cdef struct Sweep:
-    Axis rows
-    Axis columns
-    bint direct             # no window reaches over the edge: no buffer
-    bint relu
-    Py_ssize_t groups
-    Py_ssize_t src_channels
-    Py_ssize_t dst_channels
-    Py_ssize_t src_group    # channels of one group
-    Py_ssize_t dst_group
-    Py_ssize_t padded_group # dst_group in whole vectors
-    Py_ssize_t block        # dst channels that the tile computes at once
-    Py_ssize_t first_column
-    Py_ssize_t n_columns
-    Py_ssize_t row_length   # numbers from one src row to the next
-    Py_ssize_t kernel_width
-    Py_ssize_t weight_dst   # numbers from one dst channel to the next in weight
-    Py_ssize_t weight_src
-    Py_ssize_t weight_group
-    Py_ssize_t n_plans
-    Plan *plans
+# Memory that a task sends for while it computes: what the next one will read first.
+cdef struct Ahead:
+    const char *first
+    Py_ssize_t bytes
+    Py_ssize_t parts        # it is cut into so many,
+    Py_ssize_t part         # of which this is the next
 
 
 def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const real[::1] bias,
-            real[:, :, :, ::1] y, winners, Py_ssize_t out_height, Py_ssize_t out_width,
-            Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left,
-            Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups, bint relu, bint pool,
-            int threads):
-    """y = bias + x * weight, then ReLU if wanted.
+            real[:, :, :, ::1] y, unsigned char[:, :, :, ::1] winners, Py_ssize_t out_height,
+            Py_ssize_t out_width, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
+            Py_ssize_t left, Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups,
+            bint relu, bint pool, int threads):
+    """y = bias + x * weight, then ReLU and a 2 x 2 max-pool if wanted.
 
-    x (N, H, W, C), weight (K, C / groups, kH, kW), y (N, OH, OW, K); `top` and `left` zeros stand
-    before the image; bias may be None. `winners` and `pool`, here and below, are for kernels that
-    know pools: None and False.
+    x (N, H, W, C), weight (K, C / groups, kH, kW), y (N, out_height, out_width, K), halved (rounded
+    down) by the pool; `top` and `left` zeros stand before the image; bias may be None. `winners`,
+    of y's shape or None, gets which of a window's four outputs won, or NO_WINNER. Depthwise
+    convolutions cannot pool.
     """
     cdef Sweep s
     cdef const real *start = NULL
     cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef void *axes = forward_axes(&s.rows, &s.columns, x.shape, y.shape, height, width,
+    cdef Py_ssize_t[4] dst = [y.shape[0], out_height, out_width, y.shape[3]]
+    if pool:
+        dst[1], dst[2] = out_height // 2 * 2, out_width // 2 * 2    # what windows see
+    cdef void *axes = forward_axes(&s.rows, &s.columns, x.shape, dst, height, width,
                                    stride_h, stride_w, top, left, dilation_h, dilation_w)
     if bias is not None:
         start = &bias[0]
     s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
-    s.relu = relu
+    s.relu, s.pool = relu, pool
+    s.winners = NULL if winners is None else &winners[0, 0, 0, 0]
     try:
         with nogil:
             sweep(&s, &x[0, 0, 0, 0], &y[0, 0, 0, 0], &weight[0, 0, 0, 0], start,
@@ -108,7 +97,8 @@ def input_gradient(const real[:, :, :, ::1] dy, winners, const real[:, :, :, ::1
     if positive is not None:
         mask = &positive[0, 0, 0, 0]
     s.weight_dst, s.weight_src = height * width, weight.shape[1] * height * width
-    s.relu = False
+    s.relu = s.pool = False
+    s.winners = NULL
     try:
         with nogil:
             sweep(&s, &dy[0, 0, 0, 0], &dx[0, 0, 0, 0], &weight[0, 0, 0, 0], <const real *>NULL,
@@ -125,23 +115,24 @@ cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const r
     if is_depthwise(groups, src_channels, dst_channels):
         return depthwise_sweep(&s.rows, &s.columns, src, dst, weight, bias, positive, n,
                                src_channels, kernel_height, kernel_width, s.relu, threads)
-    cdef Py_ssize_t task_rows = describe(s, src_channels, dst_channels, groups, kernel_width,
-                                         lanes_of(src), n, threads, sizeof(real))
-    cdef Py_ssize_t grid = s.rows.end - s.rows.first
-    cdef Py_ssize_t image_tasks = (grid + task_rows - 1) // task_rows
-    cdef Py_ssize_t taps = kernel_height * kernel_width
-    cdef Py_ssize_t n_blocks = (s.dst_group + s.block - 1) // s.block, i
-    s.n_plans = s.rows.n_phases * s.columns.n_phases
+    describe(s, src_channels, dst_channels, groups, kernel_height, kernel_width, lanes_of(src), n,
+             threads, sizeof(real))
+    cdef Py_ssize_t n_blocks = s.groups * s.n_blocks, n_tasks = n * s.image_tasks, i
 
-    # One block of memory: packed weights, bias, a buffer for every thread, runs, plans.
+    # One block of memory: packed weights, bias; for every thread its rows of src, rows of dst
+    # before a pool, and weights on their way to be packed; runs, plans.
     cdef size_t packed_size = whole_lines(
-        s.groups * s.padded_group * s.src_group * taps * sizeof(real))
+        s.groups * s.padded_group * s.src_group * s.taps * sizeof(real))
     cdef size_t bias_size = whole_lines(s.groups * s.padded_group * sizeof(real))
-    cdef size_t buffer_size = 0 if s.direct else whole_lines(
-        ((task_rows - 1) * s.rows.src_step + s.rows.extent + 1) * s.row_length * sizeof(real))
-    cdef size_t runs_size = whole_lines(taps * sizeof(Py_ssize_t))
+    cdef size_t src_size = 0 if s.direct else whole_lines(
+        ((s.task_rows - 1) * s.rows.src_step + s.rows.extent + 1) * s.row_length * sizeof(real))
+    cdef size_t dst_size = 0 if not s.pool else whole_lines(
+        s.task_rows * s.columns.dst_size * s.dst_channels * sizeof(real))
+    cdef size_t thread_size = max(
+        src_size + dst_size, whole_lines(s.turned * s.taps * s.block * sizeof(real)))
+    cdef size_t runs_size = whole_lines(s.taps * sizeof(Py_ssize_t))
     cdef void *block
-    cdef char *memory = allocate(packed_size + bias_size + buffer_size * threads + runs_size
+    cdef char *memory = allocate(packed_size + bias_size + thread_size * threads + runs_size
                                  + s.n_plans * sizeof(Plan), &block)
     if not memory:
         with gil:
@@ -149,187 +140,164 @@ cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const r
     cdef real *packed = <real *>memory
     cdef real *padded_bias = <real *>(memory + packed_size)
     cdef char *buffers = memory + packed_size + bias_size
-    cdef Py_ssize_t *runs = <Py_ssize_t *>(buffers + buffer_size * threads)
-    s.plans = <Plan *>(buffers + buffer_size * threads + runs_size)
+    cdef Py_ssize_t *runs = <Py_ssize_t *>(buffers + thread_size * threads)
+    s.plans = <Plan *>(buffers + thread_size * threads + runs_size)
 
-    make_plans(s, runs)
-    for i in prange(s.groups * n_blocks, num_threads=threads, schedule="static"):
-        pack_block(s, weight, bias, packed, padded_bias, i // n_blocks, i % n_blocks)
-    for i in prange(n * image_tasks, num_threads=threads, schedule="dynamic"):
-        sweep_rows(s, src, dst, packed, padded_bias if bias else NULL, positive, i // image_tasks,
-                   s.rows.first + i % image_tasks * task_rows,
-                   min(s.rows.end, s.rows.first + (i % image_tasks + 1) * task_rows),
-                   <real *>(buffers + threadid() * buffer_size))
+    make_plans(s, sizeof(real), runs)
+    for i in prange(n_blocks, num_threads=threads, schedule="static"):
+        pack_block(s, weight, bias, packed, padded_bias, i // s.n_blocks, i % s.n_blocks,
+                   <real *>(buffers + threadid() * thread_size))
+    for i in prange(n_tasks, num_threads=threads, schedule="dynamic"):
+        run_task(s, src, dst, packed, padded_bias if bias else NULL, positive, i, n_tasks, threads,
+                 <real *>(buffers + threadid() * thread_size),
+                 <real *>(buffers + threadid() * thread_size + src_size))
     free(block)
     return 0
 
 
-cdef Py_ssize_t describe(Sweep *s, Py_ssize_t src_channels, Py_ssize_t dst_channels,
-                         Py_ssize_t groups, Py_ssize_t kernel_width, Py_ssize_t lanes,
-                         Py_ssize_t n, int threads, Py_ssize_t itemsize) noexcept nogil:
-    """Fill in how src, dst and weight are laid out; return how many grid rows a task has."""
-    s.src_channels, s.dst_channels, s.kernel_width = src_channels, dst_channels, kernel_width
-    s.groups, s.block = groups, 2 * lanes
-    s.src_group, s.dst_group = src_channels // groups, dst_channels // groups
-    s.weight_group = max(s.weight_dst * s.dst_group, s.weight_src * s.src_group)
-    s.padded_group = (s.dst_group + lanes - 1) // lanes * lanes
-
-    s.first_column = s.columns.first * s.columns.src_step + s.columns.origin
-    s.n_columns = ((s.columns.end - 1 - s.columns.first) * s.columns.src_step + s.columns.extent
-                   + 1)
-    s.direct = (s.first_column >= 0 and s.first_column + s.n_columns <= s.columns.src_size
-                and s.rows.first * s.rows.src_step + s.rows.origin >= 0
-                and ((s.rows.end - 1) * s.rows.src_step + s.rows.origin + s.rows.extent
-                     < s.rows.src_size))
-    s.row_length = (s.columns.src_size if s.direct else s.n_columns) * src_channels
-
-    cdef Py_ssize_t grid = s.rows.end - s.rows.first
-    cdef Py_ssize_t fitting = ((BUFFER_BYTES // (itemsize * s.row_length) - s.rows.extent - 1)
-                               // s.rows.src_step + 1)
-    cdef Py_ssize_t task_rows = min(max(fitting, 1), grid)
-    if threads > 1:
-        task_rows = min(task_rows, max(1, (n * grid + 2 * threads - 1) // (2 * threads)))
-    return task_rows
-
-
-cdef void make_plans(Sweep *s, Py_ssize_t *runs) noexcept nogil:
-    """The runs of the tile for every pair of phases, and where each one's weights are packed."""
-    cdef Py_ssize_t i, u, v, step, packed = 0
-    cdef Plan *plan
-    cdef Phase *rows
-    cdef Phase *columns
-    for i in range(s.n_plans):
-        plan = s.plans + i
-        rows = plan.rows = s.rows.phases + i // s.columns.n_phases
-        columns = plan.columns = s.columns.phases + i % s.columns.n_phases
-        plan.terms = rows.n_taps * columns.n_taps * s.src_group
-        plan.packed = packed
-        packed += s.groups * s.padded_group * plan.terms
-        plan.sum.a_step = 1
-        plan.sum.a_row = s.columns.src_step * s.src_channels
-        plan.sum.c_row = s.columns.dst_step * s.dst_channels
-        plan.sum.runs = runs
-        plan.sum.n_runs = rows.n_taps if columns.n_taps else 0
-        step = columns.offsets[1] - columns.offsets[0] if columns.n_taps > 1 else 1
-        if s.groups == 1 and step == 1:
-            # All taps of a kernel row are one run.
-            plan.sum.run_length = columns.n_taps * s.src_group
-            for u in range(plan.sum.n_runs):
-                runs[0] = rows.offsets[u] * s.row_length + columns.offsets[0] * s.src_channels
-                runs += 1
-        else:
-            plan.sum.run_length = s.src_group
-            plan.sum.n_runs *= columns.n_taps
-            for u in range(rows.n_taps):
-                for v in range(columns.n_taps):
-                    runs[0] = rows.offsets[u] * s.row_length + columns.offsets[v] * s.src_channels
-                    runs += 1
-
-
-cdef void pack_block(const Sweep *s, const real *weight, const real *bias, real *packed,
-                     real *padded_bias, Py_ssize_t group, Py_ssize_t block) noexcept nogil:
-    """The weights of one block of dst channels, in the order in which the tile reads them.
-
-    packed[tap row, tap column, src channel, dst channel] for each plan, zeros beyond the group.
-    """
-    cdef Py_ssize_t first = block * s.block, i, u, v, c, k
-    cdef Py_ssize_t width = min(s.block, s.padded_group - first)
-    cdef Py_ssize_t count = min(width, s.dst_group - first)
-    cdef const real *tap
-    cdef real *to
-    cdef Plan *plan
-    weight += group * s.weight_group + first * s.weight_dst
-    for i in range(s.n_plans):
-        plan = s.plans + i
-        to = packed + plan.packed + (group * s.padded_group + first) * plan.terms
-        for u in range(plan.rows.n_taps):
-            for v in range(plan.columns.n_taps):
-                tap = weight + plan.rows.taps[u] * s.kernel_width + plan.columns.taps[v]
-                for c in range(s.src_group):
-                    for k in range(count):
-                        to[k] = tap[k * s.weight_dst]
-                    for k in range(count, width):
-                        to[k] = 0
-                    to += width
-                    tap += s.weight_src
-    if bias:
-        to = padded_bias + group * s.padded_group + first
-        for k in range(width):
-            to[k] = bias[group * s.dst_group + first + k] if k < count else 0
-
-
-cdef void sweep_rows(const Sweep *s, const real *src, real *dst, const real *packed,
-                     const real *bias, const real *positive, Py_ssize_t image, Py_ssize_t begin,
-                     Py_ssize_t end, real *buffer) noexcept nogil:
-    """All pixels of one image whose grid rows are begin <= i < end."""
-    cdef Py_ssize_t i, t, block, rows, rows_end
-    cdef Py_ssize_t blocks = (s.dst_group + s.block - 1) // s.block
+cdef void run_task(const Sweep *s, const real *src, real *dst, const real *packed,
+                   const real *bias, const real *positive, Py_ssize_t task, Py_ssize_t n_tasks,
+                   int threads, real *src_buffer, real *dst_buffer) noexcept nogil:
+    """All pixels of one image whose grid rows are those of one task, and what follows for them."""
+    cdef Py_ssize_t image = task // s.image_tasks, row, rows_end
+    cdef Py_ssize_t begin = s.rows.first + task % s.image_tasks * s.task_rows
+    cdef Py_ssize_t end = min(s.rows.end, begin + s.task_rows)
     cdef Py_ssize_t line = s.columns.dst_size * s.dst_channels
-    cdef int flags = (TILE_FROM_BIAS if bias else TILE_FROM_ZERO) | (TILE_RELU if s.relu else 0)
+    cdef Py_ssize_t image_size = s.rows.src_size * s.columns.src_size * s.src_channels
     cdef Py_ssize_t src_row = begin * s.rows.src_step + s.rows.origin
-    cdef Plan *plan
-    cdef const real *base = src + image * s.rows.src_size * s.columns.src_size * s.src_channels
+    cdef const real *base = src + image * image_size
+    cdef Ahead ahead
     if s.direct:
         base += src_row * s.row_length + s.first_column * s.src_channels
+        ahead.parts = 0     # it sends for its own rows
     else:
-        copy_padded(base, s.rows.src_size, s.columns.src_size, s.src_channels, buffer, src_row,
+        copy_padded(base, s.rows.src_size, s.columns.src_size, s.src_channels, src_buffer, src_row,
                     (end - 1 - begin) * s.rows.src_step + s.rows.extent + 1, s.first_column,
                     s.n_columns)
-        base = buffer
-    dst += image * s.rows.dst_size * line
+        base = src_buffer
+        look_ahead(s, src, task + threads, n_tasks, &ahead)
 
+    if s.pool:
+        row = begin
+        while row < end:
+            rows_end = min(end, row + 2) if s.plans.near else end
+            sweep_rows(s, base, dst_buffer - row * line, packed, bias, begin, row, rows_end, &ahead)
+            pool_rows(s, dst_buffer, dst, image, row // 2, rows_end // 2)
+            row = rows_end
+        return
+    dst += image * s.rows.dst_size * line
+    sweep_rows(s, base, dst, packed, bias, begin, begin, end, &ahead)
+    if positive:
+        positive += image * s.rows.dst_size * line
+        row = max(<Py_ssize_t>0, begin * s.rows.dst_step - s.rows.padding)
+        rows_end = min(s.rows.dst_size, end * s.rows.dst_step - s.rows.padding)
+        mask_with(dst + row * line, positive + row * line, (rows_end - row) * line)
+
+
+cdef void look_ahead(const Sweep *s, const real *src, Py_ssize_t task, Py_ssize_t n_tasks,
+                     Ahead *ahead) noexcept nogil:
+    """The rows of src that `task` will copy."""
+    cdef Py_ssize_t grid_row = s.rows.first + task % s.image_tasks * s.task_rows
+    cdef Py_ssize_t row = grid_row * s.rows.src_step + s.rows.origin
+    cdef Py_ssize_t end = min(s.rows.src_size, row + (s.task_rows - 1) * s.rows.src_step
+                              + s.rows.extent + 1)
+    cdef Py_ssize_t line = s.columns.src_size * s.src_channels
+    row = max(<Py_ssize_t>0, row)
+    ahead.first = <const char *>(src + (task // s.image_tasks * s.rows.src_size + row) * line)
+    ahead.bytes = (end - row) * line * <Py_ssize_t>sizeof(real)
+    ahead.parts = s.task_rows * s.n_plans * s.groups * s.n_blocks if task < n_tasks else 0
+    ahead.part = 0
+
+
+cdef void pool_rows(const Sweep *s, const real *rows, real *dst, Py_ssize_t image,
+                    Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Rows begin <= row < end of what the pool makes of an image, from the rows under them."""
+    cdef Window w
+    cdef Py_ssize_t row, at
+    w.height, w.width, w.channels = 2 * (end - begin), s.columns.dst_size, s.dst_channels
+    w.out_height, w.out_width = end - begin, s.columns.dst_size // 2
+    w.kernel_h = w.kernel_w = w.stride_h = w.stride_w = 2
+    w.pad_h = w.pad_w = w.inner = 0
+    w.dilation_h = w.dilation_w = 1
+    w.outer, w.relu = w.out_width, s.relu
+    for row in range(begin, end):
+        at = (image * (s.rows.dst_size // 2) + row) * w.out_width * w.channels
+        if real is float:
+            pool_max_row_float_byte(rows, dst + at, s.winners + at if s.winners else NULL, &w,
+                                    row - begin)
+        else:
+            pool_max_row_double_byte(rows, dst + at, s.winners + at if s.winners else NULL, &w,
+                                     row - begin)
+
+
+cdef void sweep_rows(const Sweep *s, const real *base, real *dst, const real *packed,
+                     const real *bias, Py_ssize_t first, Py_ssize_t begin, Py_ssize_t end,
+                     Ahead *ahead) noexcept nogil:
+    """The pixels of dst, an image, of grid rows begin <= i < end; `first` is that of the task."""
+    cdef Py_ssize_t i, t, block, rows, rows_end, blocks = s.groups * s.n_blocks
+    cdef Plan *plan
     for i in range(s.n_plans):
         plan = s.plans + i
         rows = max(0, begin - plan.rows.first)
         rows_end = min(plan.rows.count, end - plan.rows.first)
-        if plan.terms * s.groups * s.padded_group * <Py_ssize_t>sizeof(real) <= PANELS_BYTES:
-            # All weights stay near: a row of dst is finished before the next is begun.
+        if plan.near:
             for t in range(rows, rows_end):
-                for block in range(s.groups * blocks):
-                    sweep_row(s, plan, base, packed, bias, dst, flags, begin, t, block // blocks,
-                              block % blocks, s.direct)
+                for block in range(blocks):
+                    sweep_row(s, plan, base, packed, bias, dst, first, t, block, ahead)
         else:
             # The weights of one block stay in the first-level cache for all rows.
-            for block in range(s.groups * blocks):
+            for block in range(blocks):
                 for t in range(rows, rows_end):
-                    sweep_row(s, plan, base, packed, bias, dst, flags, begin, t, block // blocks,
-                              block % blocks, False)
-    if positive:
-        positive += image * s.rows.dst_size * line
-        rows = max(<Py_ssize_t>0, begin * s.rows.dst_step - s.rows.padding)
-        rows_end = min(s.rows.dst_size, end * s.rows.dst_step - s.rows.padding)
-        mask_with(dst + rows * line, positive + rows * line, (rows_end - rows) * line)
+                    sweep_row(s, plan, base, packed, bias, dst, first, t, block, ahead)
 
 
 cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, const real *packed,
-                           const real *bias, real *dst, int flags, Py_ssize_t begin,
-                           Py_ssize_t t, Py_ssize_t group, Py_ssize_t block,
-                           bint send) noexcept nogil:
+                           const real *bias, real *dst, Py_ssize_t begin, Py_ssize_t t,
+                           Py_ssize_t block, Ahead *ahead) noexcept nogil:
     """Row t of a plan, for one block of dst channels; `base` is where grid row `begin` reads.
 
-    With `send`, a part of the next row of src is sent for on the way: the tile reads many pixels
-    at once, too many for the processor to foresee.
+    On the way a part of what is read next is sent for: the tile reads many pixels at once, too many
+    for the processor to foresee.
     """
-    cdef Py_ssize_t first = block * s.block, blocks = (s.dst_group + s.block - 1) // s.block
+    cdef Py_ssize_t group = block // s.n_blocks, first = block % s.n_blocks * s.block
     cdef Py_ssize_t row = plan.rows.first_dst + t * s.rows.dst_step
+    cdef Py_ssize_t channel = group * s.padded_group + first
     cdef int lanes = <int>min(s.block, s.dst_group - first)
-    cdef Py_ssize_t length = s.n_columns * s.src_channels
-    cdef Py_ssize_t next_step = s.rows.src_step * s.row_length
+    cdef int flags = TILE_FROM_BIAS if bias else TILE_FROM_ZERO
+    cdef Py_ssize_t src_row = (plan.rows.first + t) * s.rows.src_step, taps = plan.rows.n_taps
+    cdef Py_ssize_t skipped = 0, steps, length, end
     cdef const real *a
-    cdef const real *b = packed + plan.packed + (group * s.padded_group + first) * plan.terms
-    cdef const real *start = bias + (group * s.padded_group + first) if bias else NULL
+    cdef const real *b = packed + plan.packed + channel * plan.terms
+    cdef const real *start = bias + channel if bias else NULL
     cdef real *c = dst + ((row * s.columns.dst_size + plan.columns.first_dst) * s.dst_channels
                           + group * s.dst_group + first)
     cdef tile_sum sum = plan.sum
-    base += (plan.rows.first + t - begin) * next_step
+    if s.relu and not s.pool:       # the pool does it
+        flags |= TILE_RELU
+    base += (src_row - begin * s.rows.src_step) * s.row_length
     a = base + (plan.columns.first - s.columns.first) * sum.a_row + group * s.src_group
     sum.b_step = min(s.block, s.padded_group - first)
-    cdef Py_ssize_t steps = plan.terms * tile_count(a, plan.columns.count, lanes)
-    if send and steps:      # with a large stride some pixels have no terms
-        block += group * blocks
-        blocks *= s.groups
-        sum.ahead = base + next_step + length * block // blocks
-        sum.ahead_step = length // blocks * <Py_ssize_t>sizeof(real) // steps + 1
+    if s.finite:
+        # What lies wholly in the padding adds nothing.
+        src_row += s.rows.origin
+        while taps and src_row + plan.rows.offsets[taps - 1] >= s.rows.src_size:
+            taps -= 1
+        while skipped < taps and src_row + plan.rows.offsets[skipped] < 0:
+            skipped += 1
+        b += skipped * sum.run_length * plan.tap_runs * sum.b_step
+        sum.runs += skipped * plan.tap_runs
+        sum.n_runs = (taps - skipped) * plan.tap_runs
+    steps = sum.n_runs * sum.run_length * tile_count(a, plan.columns.count, lanes)
+    if steps and s.direct and plan.near:        # with a large stride some pixels have no terms
+        length = s.n_columns * s.src_channels
+        sum.ahead = base + s.rows.src_step * s.row_length + length * block // (s.groups * s.n_blocks)
+        sum.ahead_step = length // (s.groups * s.n_blocks) * <Py_ssize_t>sizeof(real) // steps + 1
+        tile_rows_ahead(&sum, plan.columns.count, lanes, a, b, start, c, flags)
+    elif steps and ahead.part < ahead.parts:
+        length = ahead.bytes * ahead.part // ahead.parts
+        ahead.part += 1
+        end = ahead.bytes * ahead.part // ahead.parts
+        sum.ahead, sum.ahead_step = ahead.first + length, (end - length) // steps + 1
         tile_rows_ahead(&sum, plan.columns.count, lanes, a, b, start, c, flags)
     else:
         tile_rows(&sum, plan.columns.count, lanes, a, b, start, c, flags)

@@ -78,7 +78,7 @@ ALWAYS_INLINE void POOL(row)(const REAL *x, REAL *y, TAP *winner, const pool_win
     }
 }
 
-static void POOL(max_row)(const REAL *x, REAL *y, TAP *winner, const pool_window *w,
+LOCAL void POOL(max_row)(const REAL *x, REAL *y, TAP *winner, const pool_window *w,
                           ptrdiff_t row)
 {
     if (winner) POOL(row)(x, y, winner, w, row, 1);

@@ -50,6 +50,7 @@ cdef void tile_grouped_rows(const tile_sum *s, Py_ssize_t n_groups, Py_ssize_t a
                             int start) noexcept nogil
 cdef void tile_columns(const real *b, Py_ssize_t b_step, Py_ssize_t n_rows, int lanes, real *c,
                        int start) noexcept nogil
+cdef bint tile_finite(const real *x, Py_ssize_t n) noexcept nogil
 cdef void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
                     real *to) noexcept nogil
 cdef void tile_pack_panels(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, Py_ssize_t count,

@@ -23,6 +23,8 @@ cdef extern from "tile.h":
                           int start) noexcept nogil
     void f32_columns(const float *b, Py_ssize_t b_step, Py_ssize_t n_rows, int lanes, float *c,
                      int start) noexcept nogil
+    int f32_finite(const float *x, Py_ssize_t n) noexcept nogil
+    int f64_finite(const double *x, Py_ssize_t n) noexcept nogil
     void f32_pack(const float *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
                   float *to) noexcept nogil
     void f64_pack(const double *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,
@@ -100,6 +102,14 @@ cdef void tile_columns(const real *b, Py_ssize_t b_step, Py_ssize_t n_rows, int 
         f32_columns(b, b_step, n_rows, lanes, c, start)
     else:
         f64_columns(b, b_step, n_rows, lanes, c, start)
+
+
+cdef bint tile_finite(const real *x, Py_ssize_t n) noexcept nogil:
+    """Whether none of n numbers is infinite or NaN."""
+    if real is float:
+        return f32_finite(x, n)
+    else:
+        return f64_finite(x, n)
 
 
 cdef void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int count,

@@ -12,10 +12,14 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int fetch
     REAL edge[2 * LANES]; /* a row of c that does not fill its vectors passes through here */
     const int whole = lanes == vectors * LANES;
 
-    /* The stores at the end wait for their cache lines: send for them now. */
-    if (start != TILE_FROM_C)
-        UNROLL for (int i = 0; i < rows; i++)
-            UNROLL for (int v = 0; v < vectors; v++) PREFETCH_TO_WRITE(c + i * s->c_row + v * LANES);
+    /* The stores at the end wait for their cache lines: send for them, those of one row in each of
+     * the first steps. All at once, they would hold up what the steps themselves load; but with one
+     * vector a step has as many loads as it can do already. */
+    const char *written = (const char *)c;
+    const char *const written_end = written + rows * s->c_row * sizeof(REAL);
+    ptrdiff_t written_step = start == TILE_FROM_C ? 0 : s->c_row * sizeof(REAL);
+    if (vectors == 1 && start != TILE_FROM_C)
+        UNROLL for (int i = 0; i < rows; i++) PREFETCH_TO_WRITE(c + i * s->c_row);
 
     UNROLL for (int i = 0; i < rows; i++) {
         const REAL *from = bias;
@@ -39,25 +43,33 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int fetch
         /* Rows are addressed from three pointers, five rows apart: with one pointer the compiler
          * wants a register for the offset of every row, has not enough, and keeps them in memory. */
         const REAL *p0 = a + s->runs[r], *p5 = p0 + 5 * a_row, *p10 = p5 + 5 * a_row;
-        for (ptrdiff_t j = run_length; j > 0; j--) {
-            SIMD(v) column[2];
-            if (fetch) {
-                PREFETCH_FOR_LATER(ahead);
-                ahead += ahead_step;
+        for (ptrdiff_t left = run_length; left > 0; left -= rows) {
+            for (ptrdiff_t j = left < rows ? left : rows; j > 0; j--) {
+                SIMD(v) column[2];
+                if (fetch) {
+                    PREFETCH_FOR_LATER(ahead);
+                    ahead += ahead_step;
+                }
+                if (vectors == 2) {
+                    PREFETCH_TO_WRITE(written);
+                    PREFETCH_TO_WRITE(written + LANES * sizeof(REAL));
+                    written += written_step;
+                }
+                UNROLL for (int v = 0; v < vectors; v++) column[v] = SIMD(_load)(b + v * LANES);
+                UNROLL for (int i = 0; i < rows; i++) {
+                    const REAL *q = i < 5 ? p0 + i * a_row
+                                  : i < 10 ? p5 + (i - 5) * a_row : p10 + (i - 10) * a_row;
+                    SIMD(v) x = SIMD(_set1)(*q);
+                    UNROLL for (int v = 0; v < vectors; v++)
+                        sums[i][v] = SIMD(_fma)(x, column[v], sums[i][v]);
+                }
+                p0 += a_step;
+                p5 += a_step;
+                p10 += a_step;
+                KEEP_APART(p0, p5, p10);
+                b += b_step;
             }
-            UNROLL for (int v = 0; v < vectors; v++) column[v] = SIMD(_load)(b + v * LANES);
-            UNROLL for (int i = 0; i < rows; i++) {
-                const REAL *q = i < 5 ? p0 + i * a_row
-                              : i < 10 ? p5 + (i - 5) * a_row : p10 + (i - 10) * a_row;
-                SIMD(v) x = SIMD(_set1)(*q);
-                UNROLL for (int v = 0; v < vectors; v++)
-                    sums[i][v] = SIMD(_fma)(x, column[v], sums[i][v]);
-            }
-            p0 += a_step;
-            p5 += a_step;
-            p10 += a_step;
-            KEEP_APART(p0, p5, p10);
-            b += b_step;
+            if (written >= written_end) written_step = 0;
         }
     }
 
@@ -250,6 +262,19 @@ LOCAL void TILE(columns)(const REAL *b, ptrdiff_t b_step, ptrdiff_t n_rows, int 
         TILE(add_up)(2, b, b_step, n_rows, c, start);
     else
         TILE(add_up)(1, b, b_step, n_rows, c, start);
+}
+
+/* Whether all of n numbers are: an infinite one or a NaN is not 0 when 0 times as large. */
+LOCAL int TILE(finite)(const REAL *x, ptrdiff_t n)
+{
+    SIMD(v) sum = SIMD(_set1)(0);
+    REAL lanes[LANES], total = 0;
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES) sum = SIMD(_fma)(SIMD(_load)(x + i), SIMD(_set1)(0), sum);
+    SIMD(_store)(lanes, sum);
+    for (int j = 0; j < LANES; j++) total += lanes[j];
+    for (; i < n; i++) total += 0 * x[i];
+    return total == 0;
 }
 
 /* `count` columns of n_rows rows of x into whole vectors, side by side, zeros in what is left over:
