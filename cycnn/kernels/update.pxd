@@ -9,25 +9,34 @@ from .tile cimport real
 cdef inline void sgd_range(real *w, real scale, const real *g, real *v, Py_ssize_t n, real lr,
                            real momentum, real weight_decay, bint nesterov,
                            bint first) noexcept nogil:
-    if momentum == 0:
-        sgd_plain(w, scale, g, n, lr, weight_decay)
+    # Without weight decay there is less to compute: this is what a weight in L2 or L3 waits for.
+    if momentum == 0 and weight_decay == 0:
+        sgd_plain(w, scale, g, n, lr, weight_decay, False)
+    elif momentum == 0:
+        sgd_plain(w, scale, g, n, lr, weight_decay, True)
+    elif weight_decay == 0:
+        sgd_momentum(w, scale, g, v, n, lr, momentum, weight_decay, False, nesterov, first)
     else:
-        sgd_momentum(w, scale, g, v, n, lr, momentum, weight_decay, nesterov, first)
+        sgd_momentum(w, scale, g, v, n, lr, momentum, weight_decay, True, nesterov, first)
+
+
+cdef inline real decayed(real w, real scale, real g, real weight_decay, bint decays) noexcept nogil:
+    return scale * g + weight_decay * w if decays else scale * g
 
 
 cdef inline void sgd_plain(real *w, real scale, const real *g, Py_ssize_t n, real lr,
-                           real weight_decay) noexcept nogil:
+                           real weight_decay, bint decays) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        w[i] = w[i] - lr * (scale * g[i] + weight_decay * w[i])
+        w[i] = w[i] - lr * decayed(w[i], scale, g[i], weight_decay, decays)
 
 
 cdef inline void sgd_momentum(real *w, real scale, const real *g, real *v, Py_ssize_t n, real lr,
-                              real momentum, real weight_decay, bint nesterov,
+                              real momentum, real weight_decay, bint decays, bint nesterov,
                               bint first) noexcept nogil:
     cdef Py_ssize_t i
     cdef real step
     for i in range(n):
-        step = scale * g[i] + weight_decay * w[i]
+        step = decayed(w[i], scale, g[i], weight_decay, decays)
         v[i] = step if first else momentum * v[i] + step
         w[i] = w[i] - lr * (step + momentum * v[i] if nesterov else v[i])
