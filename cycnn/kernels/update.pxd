@@ -9,34 +9,35 @@ from .tile cimport real
 cdef inline void sgd_range(real *w, real scale, const real *g, real *v, Py_ssize_t n, real lr,
                            real momentum, real weight_decay, bint nesterov,
                            bint first) noexcept nogil:
-    # Without weight decay there is less to compute: this is what a weight in L2 or L3 waits for.
+    # Without weight decay there is less to compute, which a weight in L2 or L3 would wait for.
     if momentum == 0 and weight_decay == 0:
-        sgd_plain(w, scale, g, n, lr, weight_decay, False)
+        sgd_bare(w, scale, g, n, lr)
     elif momentum == 0:
-        sgd_plain(w, scale, g, n, lr, weight_decay, True)
-    elif weight_decay == 0:
-        sgd_momentum(w, scale, g, v, n, lr, momentum, weight_decay, False, nesterov, first)
+        sgd_plain(w, scale, g, n, lr, weight_decay)
     else:
-        sgd_momentum(w, scale, g, v, n, lr, momentum, weight_decay, True, nesterov, first)
+        sgd_momentum(w, scale, g, v, n, lr, momentum, weight_decay, nesterov, first)
 
 
-cdef inline real decayed(real w, real scale, real g, real weight_decay, bint decays) noexcept nogil:
-    return scale * g + weight_decay * w if decays else scale * g
+cdef inline void sgd_bare(real *w, real scale, const real *g, Py_ssize_t n, real lr) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        w[i] = w[i] - lr * (scale * g[i])
 
 
 cdef inline void sgd_plain(real *w, real scale, const real *g, Py_ssize_t n, real lr,
-                           real weight_decay, bint decays) noexcept nogil:
+                           real weight_decay) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        w[i] = w[i] - lr * decayed(w[i], scale, g[i], weight_decay, decays)
+        w[i] = w[i] - lr * (scale * g[i] + weight_decay * w[i])
 
 
 cdef inline void sgd_momentum(real *w, real scale, const real *g, real *v, Py_ssize_t n, real lr,
-                              real momentum, real weight_decay, bint decays, bint nesterov,
+                              real momentum, real weight_decay, bint nesterov,
                               bint first) noexcept nogil:
     cdef Py_ssize_t i
     cdef real step
     for i in range(n):
-        step = decayed(w[i], scale, g[i], weight_decay, decays)
+        # Also without weight decay: the sum rounds the product, as if it had been written.
+        step = scale * g[i] + weight_decay * w[i]
         v[i] = step if first else momentum * v[i] + step
         w[i] = w[i] - lr * (step + momentum * v[i] if nesterov else v[i])
