@@ -26,15 +26,16 @@ LOCAL void STRIPS(spread)(const REAL *gradient, const REAL *won, ptrdiff_t windo
                           REAL *RESTRICT to)
 {
     const ptrdiff_t pixel = channels * LANES;
+    const SIMD(v) left = SIMD(_set1)((REAL)first), right = SIMD(_set1)((REAL)(first + 1));
     for (ptrdiff_t p = begin; p < end; p++, to += pixel) {
         const REAL *g = gradient + p / 2 * pixel, *w = won + p / 2 * pixel;
-        const REAL tap = (REAL)(first + p % 2);
+        const SIMD(v) tap = p % 2 ? right : left;
         if (p / 2 == windows) {
             memset(to, 0, pixel * sizeof(REAL));
             break;
         }
         for (ptrdiff_t i = 0; i < pixel; i += LANES)
-            VECTORS for (int j = 0; j < LANES; j++) to[i + j] = w[i + j] == tap ? g[i + j] : 0;
+            SIMD(_store)(to + i, SIMD(_where_equal)(SIMD(_load)(w + i), tap, SIMD(_load)(g + i)));
     }
 }
 
