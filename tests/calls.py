@@ -97,7 +97,7 @@ CALLS = {
 for name, options in {
         "": {"padding": 1, "algorithm": "direct"},
         " 5x5": {"kernel": 5, "padding": "same", "algorithm": "direct"},
-        # Of these, "auto" makes Winograd's for float32.
+        # Of these, "auto" makes Winograd's.
         " Winograd": {"padding": 1}, " Winograd 5x5": {"kernel": 5, "padding": "same"},
         " 1x1": {"kernel": 1},
         " grey": {"c": 1, "n": 9}, " stride 2": {"stride": 2, "padding": 1},

@@ -71,13 +71,13 @@ def test_a_pool_behind_any_convolution(case, relu, number, way, every_kernel_in_
                                              (5, 0), (5, 1), (5, 2), (5, (1, 2)), (5, (2, 3))])
 @pytest.mark.parametrize("size", [(12, 13), (17, 10), (11, 24)], ids=str)
 def test_every_place_of_windows_under_tiles(kernel, padding, size, way, every_kernel_in_parallel,
-                                            rng):
+                                            dtype, rng):
     """Whole vectors of channels, so that the Winograd kernels start behind the pool."""
     every_kernel_in_parallel(2)
-    model = cn.Sequential(cn.Conv2d(2, 16, 1, rng=rng), cn.ReLU(),
-                          cn.Conv2d(16, 48, kernel, padding=padding, rng=rng), cn.ReLU(),
-                          cn.MaxPool2d(2))
-    assert_same_numbers(model, normal(rng, np.float32, 3, 2, *size), rng)
+    model = cn.Sequential(cn.Conv2d(2, 16, 1, dtype=dtype, rng=rng), cn.ReLU(),
+                          cn.Conv2d(16, 48, kernel, padding=padding, dtype=dtype, rng=rng),
+                          cn.ReLU(), cn.MaxPool2d(2))
+    assert_same_numbers(model, normal(rng, dtype, 3, 2, *size), rng)
 
 
 @pytest.mark.parametrize("relu", [False, True])

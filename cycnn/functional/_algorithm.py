@@ -10,6 +10,7 @@ must not depend on it, and not all kernels round alike.
 """
 
 import math
+from typing import NamedTuple
 
 from ..kernels.strips import LANES
 from ..kernels.winograd import TILE
@@ -58,24 +59,36 @@ def check(algorithm):
     return algorithm
 
 
-def choose(algorithm, dtype, winograd):
-    """Whether a call takes Winograd's algorithm.
+class Winograd(NamedTuple):
+    """Which passes of a convolution Winograd's algorithm computes."""
+
+    forward: bool
+    input_gradient: bool
+    weight_gradient: bool
+
+
+_NEVER, _ALWAYS = Winograd(False, False, False), Winograd(True, True, True)
+
+
+def choose(algorithm, winograd):
+    """The passes of a call that take Winograd's algorithm.
 
     `winograd` is what :func:`winograd_pays` said of its shapes.
     """
     if algorithm != "auto":
         check(algorithm)
-        if algorithm == "winograd" and (winograd is None or dtype.itemsize != 4):
-            raise ValueError('algorithm="winograd" needs float32, a kernel of 3 x 3 or 5 x 5, '
-                             "stride 1, dilation 1 and one group")
-        return algorithm == "winograd"
-    if winograd is None or dtype.itemsize != 4:
-        return False
-    return winograd if _default == "auto" else _default == "winograd"
+        if algorithm == "winograd" and winograd is None:
+            raise ValueError('algorithm="winograd" needs a kernel of 3 x 3 or 5 x 5, stride 1, '
+                             "dilation 1 and one group")
+    elif winograd is None:
+        return _NEVER
+    else:
+        algorithm = _default
+    return winograd if algorithm == "auto" else _ALWAYS if algorithm == "winograd" else _NEVER
 
 
-def winograd_pays(out_shape, weight_shape, options):
-    """Whether Winograd's algorithm is the faster one; None where it is not possible.
+def winograd_pays(out_shape, weight_shape, options, itemsize):
+    """For which passes Winograd's algorithm is the faster one; None where it is not possible.
 
     `options` as in conv.Plan.
     """
@@ -88,12 +101,14 @@ def winograd_pays(out_shape, weight_shape, options):
     points = (size + TILE - 1) ** 2
     tiles = -(-out_h // TILE) * -(-out_w // TILE)
     gain = out_h * out_w * size * size / (tiles * points)
-    return min(c, k) >= _CHANNELS and gain >= _GAIN and 4 * points * c * k <= _LARGEST_WEIGHTS
+    pays = (min(c, k) >= _CHANNELS and gain >= _GAIN
+            and itemsize * points * c * k <= _LARGEST_WEIGHTS)
+    return _ALWAYS if pays else _NEVER
 
 
-def whole_vectors(channels):
+def whole_vectors(channels, itemsize):
     """Whether the Winograd kernels of the backward pass can start behind a max-pool."""
-    return channels % LANES[4] == 0
+    return channels % LANES[itemsize] == 0
 
 
 # --- strips, among the direct kernels --------------------------------------------------------

@@ -35,9 +35,9 @@ def conv2d_chain(x, weight, bias, plan, relu, pooled, want_winners=True):
     winners : array (N, OH, OW, K), or None
         Which of its window's four pixels the maximum is; with `relu`, 4 where it is not above 0.
     """
-    use_winograd = _algorithm.choose("auto", plan.dtype, plan.winograd)
+    by_winograd = _algorithm.choose("auto", plan.winograd)
     rows = x.transpose(0, 2, 3, 1)
-    y, winners = conv.forward(rows, weight, bias, plan, use_winograd, relu,
+    y, winners = conv.forward(rows, weight, bias, plan, by_winograd, relu,
                               pool_plan(plan) if pooled else None, want_winners)
     return y.transpose(0, 3, 1, 2), winners
 
@@ -66,6 +66,6 @@ def conv2d_chain_backward(dy, winners, x, weight, bias, plan, input_gradient, ma
         dy = to_nhwc(dy)
     dx, dweight, dbias = conv.backward(
         dy, x.transpose(0, 2, 3, 1), weight, plan,
-        _algorithm.choose("auto", plan.dtype, plan.winograd), bias, input_gradient, masked=masked,
+        _algorithm.choose("auto", plan.winograd), bias, input_gradient, masked=masked,
         winners=winners)
     return dx.transpose(0, 3, 1, 2) if input_gradient else None, dweight, dbias

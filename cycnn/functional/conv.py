@@ -18,6 +18,9 @@ from .pool import SQUARE, maximum, spread_winners
 _FORWARD = _check.by_dtype(kernel.forward)
 _INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
 _WEIGHT_GRADIENT = _check.by_dtype(weight_kernel.weight_gradient)
+_WINOGRAD_FORWARD = _check.by_dtype(winograd.forward)
+_WINOGRAD_INPUT_GRADIENT = _check.by_dtype(winograd.input_gradient)
+_WINOGRAD_WEIGHT_GRADIENT = _check.by_dtype(winograd_weight.weight_gradient)
 _STRIPS_FORWARD = dict.fromkeys(_check.FLOATS, strips.forward)
 _STRIPS_INPUT_GRADIENT = dict.fromkeys(_check.FLOATS, strips.input_gradient)
 _STRIPS_WEIGHT_GRADIENT = dict.fromkeys(_check.FLOATS, strips_weight.weight_gradient)
@@ -37,8 +40,8 @@ class Plan:
         Stride, zeros above and left, dilation (each a pair), then groups.
     work : int
         Multiply-adds of one pass.
-    winograd : bool
-        Whether Winograd's algorithm is faster; None: not possible.
+    winograd : _algorithm.Winograd or None
+        For which passes Winograd's algorithm is faster; None: not possible.
     forward, input_gradient, weight_gradient
         The direct kernels to call.
     window, winograd_window : tuple
@@ -63,8 +66,8 @@ class Plan:
         self.dtype, self.options = dtype, options
         self.window, self.winograd_window = (oh, ow, *options), (oh, ow, *options[2:4])
         self.work = n * oh * ow * math.prod(weight_shape)
-        self.winograd = _algorithm.winograd_pays(out_shape, weight_shape, options)
-        self.winograd_reads_winners = _algorithm.whole_vectors(k)
+        self.winograd = _algorithm.winograd_pays(out_shape, weight_shape, options, dtype.itemsize)
+        self.winograd_reads_winners = _algorithm.whole_vectors(k, dtype.itemsize)
         shapes = out_shape, x_shape, weight_shape, options, dtype.itemsize
         # Without images no kernel is called.
         self.pools = n > 0 and _algorithm.forward_in_strips(*shapes, pooled=True)
@@ -107,8 +110,8 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algo
         Splits the channels: group i of the outputs sees group i of the inputs alone.
     algorithm : {"auto", "direct", "winograd"}
         "direct" adds up the products of the formula. "winograd" needs a quarter of the
-        multiplications or fewer; it is for float32, kernels of 3 x 3 and 5 x 5, stride 1, dilation
-        1 and one group. Its rounding errors are larger (see ``docs/accuracy.md``), and a NaN or an
+        multiplications or fewer; it is for kernels of 3 x 3 and 5 x 5, stride 1, dilation 1 and
+        one group. Its rounding errors are larger (see ``docs/accuracy.md``), and a NaN or an
         infinity in `x` reaches all of the 4 x 4 outputs that are computed with it. "auto" takes the
         faster one for these shapes, unless :class:`cycnn.convolution_algorithm` says otherwise.
 
@@ -126,7 +129,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algo
     x, weight, plan = check(x, weight, stride, padding, dilation, groups)
     bias = check_bias(bias, weight)
     y, _ = forward(to_nhwc(x), weight, bias, plan,
-                   _algorithm.choose(algorithm, plan.dtype, plan.winograd))
+                   _algorithm.choose(algorithm, plan.winograd))
     return from_nhwc(y, is_channels_last(x))
 
 
@@ -169,26 +172,26 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     dy = _check.floats(dy, "dy", 4, x.dtype)
     _check.shape(dy, plan.out_shape, "dy", "that of conv2d's result")
     dx, dweight, dbias = backward(to_nhwc(dy), to_nhwc(x), weight, plan,
-                                  _algorithm.choose(algorithm, plan.dtype, plan.winograd),
+                                  _algorithm.choose(algorithm, plan.winograd),
                                   bias, input_gradient, weight_gradient)
     if input_gradient:
         dx = from_nhwc(dx, is_channels_last(x))
     return dx, dweight, dbias
 
 
-def forward(x, weight, bias, plan, use_winograd, relu=False, behind=None, want_winners=False):
+def forward(x, weight, bias, plan, by_winograd, relu=False, behind=None, want_winners=False):
     """:func:`conv2d`, then ReLU and a 2 x 2 max-pool if wanted, for checked arguments.
 
-    x and the result are (N, H, W, C); `behind` is the pool's MaxPlan. Returns the result and the
-    pool's winners, or None.
+    x and the result are (N, H, W, C); `by_winograd` is what :func:`_algorithm.choose` said, `behind`
+    the pool's MaxPlan. Returns the result and the pool's winners, or None.
     """
-    fused = behind is not None and (use_winograd or plan.pools)
+    fused = behind is not None and (by_winograd.forward or plan.pools)
     y = (behind if fused else plan).new_y()
     winners = behind.new_winners() if fused and want_winners else None
     if plan.work:
         kernel, window = plan.forward, plan.window
-        if use_winograd:
-            kernel, window = winograd.forward, plan.winograd_window
+        if by_winograd.forward:
+            kernel, window = _WINOGRAD_FORWARD[plan.dtype], plan.winograd_window
         elif fused:
             kernel = strips.forward
         kernel(x, weight, bias, y, winners, *window, relu and (fused or behind is None), fused,
@@ -198,20 +201,23 @@ def forward(x, weight, bias, plan, use_winograd, relu=False, behind=None, want_w
     return y, winners
 
 
-def backward(dy, x, weight, plan, use_winograd, bias, input_gradient, weight_gradient=True,
+def backward(dy, x, weight, plan, by_winograd, bias, input_gradient, weight_gradient=True,
              masked=False, winners=None):
     """:func:`conv2d_backward` for checked arguments: dy (N, OH, OW, K), x and dx (N, H, W, C).
 
     With `masked`, dx is 0 where x is not above 0: the backward pass of a ReLU that made x. With
     `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
     """
-    threads, window = threads_for(plan.work), plan.window
+    threads, weight_window, input_window = threads_for(plan.work), plan.window, plan.window
     weight_kernel, input_kernel = plan.weight_gradient, plan.input_gradient
     weight_reads, input_reads = plan.weight_reads_winners, plan.input_reads_winners
-    if use_winograd:
-        window = plan.winograd_window
-        weight_kernel, input_kernel = winograd_weight.weight_gradient, winograd.input_gradient
-        weight_reads = input_reads = plan.winograd_reads_winners
+    if by_winograd.weight_gradient:
+        weight_kernel, weight_window = (_WINOGRAD_WEIGHT_GRADIENT[plan.dtype],
+                                        plan.winograd_window)
+        weight_reads = plan.winograd_reads_winners
+    if by_winograd.input_gradient:
+        input_kernel, input_window = _WINOGRAD_INPUT_GRADIENT[plan.dtype], plan.winograd_window
+        input_reads = plan.winograd_reads_winners
     if winners is not None and (weight_gradient > weight_reads or input_gradient > input_reads):
         dy, winners = spread_winners(dy, winners, plan.out_shape, SQUARE), None
     dx = dweight = dbias = None
@@ -219,11 +225,12 @@ def backward(dy, x, weight, plan, use_winograd, bias, input_gradient, weight_gra
         dweight = plan.new_dweight()
         dbias = plan.new_dbias() if bias else None
         if plan.work:
-            weight_kernel(x, dy, winners, dweight, dbias, *window, threads)
+            weight_kernel(x, dy, winners, dweight, dbias, *weight_window, threads)
     if input_gradient:
         dx = plan.new_dx()
         if plan.work:
-            input_kernel(dy, winners, weight, dx, x if masked else None, *window, threads)
+            input_kernel(dy, winners, weight, dx, x if masked else None, *input_window,
+                         threads)
     return dx, dweight, dbias
 
 

@@ -1,11 +1,12 @@
 """winograd.h for Cython, and what both Winograd kernels read their images with."""
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
-from .tile cimport F32_LANES
+from .tile cimport real
 
 cdef extern from "winograd.h":
     int WINOGRAD_TILE
+    int WINDOWS
 
     ctypedef struct winograd_end:
         Py_ssize_t row
@@ -13,116 +14,118 @@ cdef extern from "winograd.h":
         int relu
         int pool
 
-    int WINDOWS
-
     ctypedef struct winograd_patch:
-        const float *pixels
-        Py_ssize_t row
+        const void **rows
         Py_ssize_t pixel
+        Py_ssize_t below
+        int begin
+        int end
         int pooled
         int up
         int left
-        const float **gradients
+        const void **gradients
         const unsigned char **winners
 
-    void winograd_input(int n, const winograd_patch *d, float *v, Py_ssize_t point,
-                        Py_ssize_t vectors) noexcept nogil
-    void winograd_output(int n, const float *t, Py_ssize_t point, const float *bias, float *y,
-                         unsigned char *winner, const float *positive, const winograd_end *end,
-                         int rows, int columns, int channels) noexcept nogil
-    void winograd_gradient(int n, const winograd_patch *dy, float *t, Py_ssize_t point,
-                           float *sum, Py_ssize_t vectors) noexcept nogil
-    void winograd_weight(int n, const float *g, Py_ssize_t tap, float *u,
-                         Py_ssize_t point) noexcept nogil
-    void winograd_weight_gradient(int n, const float *t, Py_ssize_t point, float *dg,
-                                  Py_ssize_t tap) noexcept nogil
+    void f32_winograd_input(int n, const winograd_patch *d, float *v, Py_ssize_t point,
+                            Py_ssize_t vectors) noexcept nogil
+    void f64_winograd_input(int n, const winograd_patch *d, double *v, Py_ssize_t point,
+                            Py_ssize_t vectors) noexcept nogil
 
 
 cdef extern from "winners.h":
     int NO_WINNER
 
 
-cdef inline Py_ssize_t whole_vectors(Py_ssize_t channels) noexcept nogil:
-    return (channels + F32_LANES - 1) // F32_LANES * F32_LANES
+cdef inline Py_ssize_t whole_vectors(Py_ssize_t channels, Py_ssize_t lanes) noexcept nogil:
+    return (channels + lanes - 1) // lanes * lanes
 
 
-cdef inline Py_ssize_t tile_stride(Py_ssize_t n) noexcept nogil:
+cdef inline Py_ssize_t tile_stride(const real *kind, Py_ssize_t n) noexcept nogil:
     """Numbers from one tile's n values to the next one's: an odd number of cache lines.
 
     The register tile reads the same place of many tiles; a power of two apart, they would all fall
     into the same few places of the first-level cache.
     """
-    cdef Py_ssize_t line = 16
+    cdef Py_ssize_t line = 16 if real is float else 8
     return ((n + line - 1) // line | 1) * line
 
 
 # Images to be cut into patches. With winners they lie behind a 2 x 2 max-pool: their height and
 # width are those before it, and the channels are whole vectors.
 cdef struct Images:
-    const float *pixels
+    const void *pixels
     const unsigned char *winners
-    const unsigned char *nothing    # the winners of a pixel beyond the image
+    const char *nothing             # zeros for a row beyond the image; the winners of nothing
+    Py_ssize_t count                # of images
     Py_ssize_t height
     Py_ssize_t width
     Py_ssize_t channels
 
 
-cdef inline Images images_of(const float[:, :, :, ::1] pixels,
-                             const unsigned char[:, :, :, ::1] winners, Py_ssize_t height,
-                             Py_ssize_t width) noexcept:
+cdef inline Images images_of(const void *pixels, const unsigned char[:, :, :, ::1] winners,
+                             Py_ssize_t count, Py_ssize_t height, Py_ssize_t width,
+                             Py_ssize_t channels) noexcept:
     cdef Images images
-    images.pixels, images.winners, images.nothing = &pixels[0, 0, 0, 0], NULL, NULL
+    images.pixels, images.winners, images.nothing = pixels, NULL, NULL
     if winners is not None:
         images.winners = &winners[0, 0, 0, 0]
-    images.height, images.width, images.channels = height, width, pixels.shape[3]
+    images.count, images.height, images.width, images.channels = count, height, width, channels
     return images
+
+
+cdef inline size_t nothing_size(const real *kind, Py_ssize_t side, Py_ssize_t channels,
+                                Py_ssize_t padded) noexcept nogil:
+    """Bytes of `nothing` under patches of side x side pixels."""
+    return ((side - 1) * channels + padded) * sizeof(real)
 
 
 cdef inline void patch_of(const Images *images, Py_ssize_t index, Py_ssize_t row,
                           Py_ssize_t column, Py_ssize_t side, Py_ssize_t first, Py_ssize_t count,
-                          Py_ssize_t padded, float *buffer, winograd_patch *patch) noexcept nogil:
+                          Py_ssize_t padded, real *buffer, winograd_patch *patch) noexcept nogil:
     """side x side pixels of an image from (row, column) on, `count` channels from `first` on.
 
-    In whole vectors: in the image itself where it holds all of that, else in `buffer`, filled up
-    with zeros.
+    They are read in whole vectors: what lies behind the last channel is part of them, and no sum of
+    a channel that counts. Where that is beyond the last image, the patch is a copy in `buffer`.
     """
-    cdef Py_ssize_t i, j, left, right
-    cdef Py_ssize_t height = images.height, width = images.width, channels = images.channels
-    cdef const float *image
-    cdef float *to
+    cdef Py_ssize_t i, height = images.height, width = images.width, channels = images.channels
+    cdef Py_ssize_t begin, end, last
+    cdef const real *image
     patch.pooled = images.winners != NULL
     if patch.pooled:
-        find_windows(images, index, row, column, side, first, patch)
+        find_windows(images, <const real *>images.pixels, index, row, column, side, first, patch)
         return
-    image = images.pixels + ((index * height + row) * width + column) * channels + first
-    if (row >= 0 and column >= 0 and row + side <= height and column + side <= width
-            and count == padded):
-        patch.pixels, patch.row, patch.pixel = image, width * channels, channels
-        return
-    patch.pixels, patch.row, patch.pixel = buffer, side * padded, padded
-    left = min(max(<Py_ssize_t>0, -column), side)
-    right = max(left, min(side, width - column))
+    begin = min(max(<Py_ssize_t>0, -column), side)
+    end = max(begin, min(side, width - column))
+    patch.begin, patch.end = <int>begin, <int>end
+    patch.pixel, patch.below = channels, WINOGRAD_TILE * width * channels
+    image = <const real *>images.pixels + first
+    image += ((index * height + row) * width + column) * channels
     for i in range(side):
-        to = buffer + i * side * padded
-        if row + i < 0 or row + i >= height or (padded > count and left < right):
-            memset(to, 0, side * padded * sizeof(float))
-        else:
-            memset(to, 0, left * padded * sizeof(float))
-            memset(to + right * padded, 0, (side - right) * padded * sizeof(float))
-        if row + i < 0 or row + i >= height:
-            continue
-        if padded == channels:
-            memcpy(to + left * padded, image + (i * width + left) * channels,
-                   (right - left) * channels * sizeof(float))
-        else:
-            for j in range(left, right):
-                memcpy(to + j * padded, image + (i * width + j) * channels, count * sizeof(float))
+        patch.rows[i] = image + i * width * channels
+        if not 0 <= row + i < height:
+            patch.rows[i] = images.nothing
+    last = (index * height + min(row + side, height) - 1) * width + column + end - 1
+    if last * channels + first + padded > images.count * height * width * channels:
+        copy_patch(patch, side, count, padded, buffer)
 
 
-cdef inline void find_windows(const Images *images, Py_ssize_t index, Py_ssize_t row,
-                              Py_ssize_t column, Py_ssize_t side, Py_ssize_t first,
-                              winograd_patch *patch) noexcept nogil:
-    """The windows under a patch of images behind a pool."""
+cdef inline void copy_patch(winograd_patch *patch, Py_ssize_t side, Py_ssize_t count,
+                            Py_ssize_t padded, real *buffer) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef const real *row
+    for i in range(side):
+        row = <const real *>patch.rows[i]
+        patch.rows[i] = buffer
+        for j in range(patch.begin, patch.end):
+            memcpy(buffer + j * padded, row + j * patch.pixel, count * sizeof(real))
+        buffer += side * padded
+    patch.pixel = padded
+
+
+cdef inline void find_windows(const Images *images, const real *pixels, Py_ssize_t index,
+                              Py_ssize_t row, Py_ssize_t column, Py_ssize_t side,
+                              Py_ssize_t first, winograd_patch *patch) noexcept nogil:
+    """The windows under a patch of images behind a pool, whose gradients are `pixels`."""
     cdef Py_ssize_t height = images.height // 2, width = images.width // 2, i, j, at
     patch.up, patch.left = <int>(row & 1), <int>(column & 1)
     row, column = (row - patch.up) // 2, (column - patch.left) // 2
@@ -130,8 +133,16 @@ cdef inline void find_windows(const Images *images, Py_ssize_t index, Py_ssize_t
         for j in range((side + patch.left + 1) // 2):
             at = ((index * height + row + i) * width + column + j) * images.channels + first
             if 0 <= row + i < height and 0 <= column + j < width:
-                patch.gradients[i * WINDOWS + j] = images.pixels + at
+                patch.gradients[i * WINDOWS + j] = pixels + at
                 patch.winners[i * WINDOWS + j] = images.winners + at
             else:
-                patch.gradients[i * WINDOWS + j] = images.pixels
-                patch.winners[i * WINDOWS + j] = images.nothing
+                patch.gradients[i * WINDOWS + j] = pixels
+                patch.winners[i * WINDOWS + j] = <const unsigned char *>images.nothing
+
+
+cdef inline void winograd_input(int n, const winograd_patch *d, real *v, Py_ssize_t point,
+                                Py_ssize_t vectors) noexcept nogil:
+    if real is float:
+        f32_winograd_input(n, d, v, point, vectors)
+    else:
+        f64_winograd_input(n, d, v, point, vectors)

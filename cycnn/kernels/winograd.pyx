@@ -1,7 +1,7 @@
 """Convolution and its input gradient by Winograd's algorithm: `winograd.h` says what that is.
 
-For kernels of 3 x 3 and 5 x 5, stride 1, dilation 1, one group, float32. A task takes a block of
-tiles through all stages, so that nothing between src and dst leaves the second-level cache:
+For kernels of 3 x 3 and 5 x 5, stride 1, dilation 1, one group. A task takes a block of tiles
+through all stages, so that nothing between src and dst leaves the second-level cache:
 
     src -> values[tile, point, channel of src]          winograd_input
         -> products[tile, point, channel of dst]        the register tile, for each point
@@ -16,7 +16,21 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .buffers cimport allocate, whole_lines
-from .tile cimport F32_LANES, TILE_FROM_ZERO, TILE_ROWS_2, tile_rows, tile_sum
+from .tile cimport TILE_FROM_ZERO, TILE_ROWS_2, lanes_of, real, tile_rows, tile_sum
+
+cdef extern from "winograd.h":
+    void f32_winograd_weight(int n, const float *g, Py_ssize_t tap, float *u,
+                             Py_ssize_t point) noexcept nogil
+    void f64_winograd_weight(int n, const double *g, Py_ssize_t tap, double *u,
+                             Py_ssize_t point) noexcept nogil
+    void f32_winograd_output(int n, const float *t, Py_ssize_t point, const float *bias, float *y,
+                             unsigned char *winner, const float *positive,
+                             const winograd_end *end, int rows, int columns,
+                             int channels) noexcept nogil
+    void f64_winograd_output(int n, const double *t, Py_ssize_t point, const double *bias,
+                             double *y, unsigned char *winner, const double *positive,
+                             const winograd_end *end, int rows, int columns,
+                             int channels) noexcept nogil
 
 #: Outputs of a tile, each way.
 TILE = WINOGRAD_TILE
@@ -37,6 +51,8 @@ cdef struct Winograd:
     Py_ssize_t left
     Py_ssize_t vertical         # tiles of an image
     Py_ssize_t horizontal
+    Py_ssize_t lanes            # of a vector
+    Py_ssize_t width            # dst channels of one step: two vectors, if there are so many
     Py_ssize_t padded_src       # channels in whole vectors
     Py_ssize_t padded_dst
     Py_ssize_t weight_dst       # numbers from one dst channel to the next in weight
@@ -45,8 +61,8 @@ cdef struct Winograd:
     winograd_end end
 
 
-def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weight, const float[::1] bias,
-            float[:, :, :, ::1] y, unsigned char[:, :, :, ::1] winners, Py_ssize_t out_height,
+def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const real[::1] bias,
+            real[:, :, :, ::1] y, unsigned char[:, :, :, ::1] winners, Py_ssize_t out_height,
             Py_ssize_t out_width, Py_ssize_t top, Py_ssize_t left, bint relu, bint pool,
             int threads):
     """y = bias + x * weight, then ReLU and a 2 x 2 max-pool if wanted.
@@ -56,38 +72,37 @@ def forward(const float[:, :, :, ::1] x, const float[:, :, :, ::1] weight, const
     shape or None, gets which of a window's four outputs won, or NO_WINNER.
     """
     cdef Winograd w
-    cdef const float *start = NULL
+    cdef const real *start = NULL
     cdef unsigned char *winner = NULL
     if bias is not None:
         start = &bias[0]
     if winners is not None:
         winner = &winners[0, 0, 0, 0]
-    w.src = images_of(x, None, x.shape[1], x.shape[2])
+    w.src = images_of(&x[0, 0, 0, 0], None, x.shape[0], x.shape[1], x.shape[2], x.shape[3])
     w.dst_height, w.dst_width, w.dst_channels = out_height, out_width, y.shape[3]
     w.kernel, w.top, w.left = weight.shape[2], top, left
     w.weight_dst, w.weight_src = weight.shape[1] * w.kernel * w.kernel, w.kernel * w.kernel
     w.flipped = False
     w.end.relu, w.end.pool = relu, pool
     with nogil:
-        sweep(&w, &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], winner, <const float *>NULL,
-              x.shape[0], threads)
+        sweep(&w, &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], winner, <const real *>NULL, threads)
 
 
-def input_gradient(const float[:, :, :, ::1] dy, const unsigned char[:, :, :, ::1] winners,
-                   const float[:, :, :, ::1] weight, float[:, :, :, ::1] dx,
-                   const float[:, :, :, ::1] positive, Py_ssize_t out_height,
+def input_gradient(const real[:, :, :, ::1] dy, const unsigned char[:, :, :, ::1] winners,
+                   const real[:, :, :, ::1] weight, real[:, :, :, ::1] dx,
+                   const real[:, :, :, ::1] positive, Py_ssize_t out_height,
                    Py_ssize_t out_width, Py_ssize_t top, Py_ssize_t left, int threads):
     """dx from dy (N, out_height, out_width, K) and weight; `top`, `left` as in :func:`forward`.
 
     With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them; K must be whole
-    vectors then. Where `positive`, of dx's shape, is not None and not above 0, dx is 0: the backward pass of a
-    ReLU that made `positive`.
+    vectors then. Where `positive`, of dx's shape, is not None and not above 0, dx is 0: the
+    backward pass of a ReLU that made `positive`.
     """
     cdef Winograd w
-    cdef const float *mask = NULL
+    cdef const real *mask = NULL
     if positive is not None:
         mask = &positive[0, 0, 0, 0]
-    w.src = images_of(dy, winners, out_height, out_width)
+    w.src = images_of(&dy[0, 0, 0, 0], winners, dy.shape[0], out_height, out_width, dy.shape[3])
     w.dst_height, w.dst_width, w.dst_channels = dx.shape[1], dx.shape[2], dx.shape[3]
     w.kernel = weight.shape[2]
     w.top, w.left = w.kernel - 1 - top, w.kernel - 1 - left
@@ -95,58 +110,60 @@ def input_gradient(const float[:, :, :, ::1] dy, const unsigned char[:, :, :, ::
     w.flipped = True
     w.end.relu = w.end.pool = False
     with nogil:
-        sweep(&w, &weight[0, 0, 0, 0], <const float *>NULL, &dx[0, 0, 0, 0],
-              <unsigned char *>NULL, mask, dy.shape[0], threads)
+        sweep(&w, &weight[0, 0, 0, 0], <const real *>NULL, &dx[0, 0, 0, 0],
+              <unsigned char *>NULL, mask, threads)
 
 
-cdef int sweep(Winograd *w, const float *weight, const float *bias, float *dst,
-               unsigned char *winners, const float *positive, Py_ssize_t n,
-               int threads) except -1 nogil:
+cdef int sweep(Winograd *w, const real *weight, const real *bias, real *dst,
+               unsigned char *winners, const real *positive, int threads) except -1 nogil:
     w.side = w.kernel + WINOGRAD_TILE - 1
     w.points = w.side * w.side
     w.vertical = (w.dst_height + WINOGRAD_TILE - 1) // WINOGRAD_TILE
     w.horizontal = (w.dst_width + WINOGRAD_TILE - 1) // WINOGRAD_TILE
-    w.padded_src = whole_vectors(w.src.channels)
-    w.padded_dst = whole_vectors(w.dst_channels)
+    w.lanes = lanes_of(weight)
+    w.padded_src = whole_vectors(w.src.channels, w.lanes)
+    w.padded_dst = whole_vectors(w.dst_channels, w.lanes)
+    w.width = min(2 * w.lanes, w.padded_dst)
     w.end.pixel = w.dst_channels
     w.end.row = (w.dst_width // 2 if w.end.pool else w.dst_width) * w.dst_channels
 
-    cdef Py_ssize_t tiles = n * w.vertical * w.horizontal
-    cdef Py_ssize_t width = min(<Py_ssize_t>2 * F32_LANES, w.padded_dst)
-    cdef Py_ssize_t most = BLOCK_BYTES // (w.points * (w.padded_src + width) * sizeof(float))
+    cdef Py_ssize_t tiles = w.src.count * w.vertical * w.horizontal
+    cdef Py_ssize_t width = w.width
+    cdef Py_ssize_t most = BLOCK_BYTES // (w.points * (w.padded_src + width) * sizeof(real))
     most = max(<Py_ssize_t>1, most // TILE_ROWS_2) * TILE_ROWS_2
     cdef Py_ssize_t blocks = (tiles + most - 1) // most
     if threads > 1:     # a few blocks for each thread, while they fill their register tiles
         blocks = max(blocks, min(<Py_ssize_t>4 * threads, tiles // (2 * TILE_ROWS_2)), 1)
     most = (tiles + blocks - 1) // blocks
 
-    # One block of memory: the weights' points, the bias, winners of nothing; for each thread a patch,
-    # values, products.
+    # One block of memory: the weights' points, the bias, what is beyond the images; for each thread
+    # a patch, values, products.
     cdef Py_ssize_t columns = (w.padded_dst + width - 1) // width, i
     cdef Py_ssize_t units = columns * w.src.channels
     cdef size_t weight_size = whole_lines(
-        w.points * w.src.channels * w.padded_dst * sizeof(float))
-    cdef size_t bias_size = whole_lines(w.padded_dst * sizeof(float))
-    cdef size_t nothing_size = whole_lines(w.padded_src)
-    cdef size_t patch_size = whole_lines(w.points * w.padded_src * sizeof(float))
+        w.points * w.src.channels * w.padded_dst * sizeof(real))
+    cdef size_t bias_size = whole_lines(w.padded_dst * sizeof(real))
+    cdef size_t empty_size = whole_lines(
+        nothing_size(weight, w.side, w.src.channels, w.padded_src))
+    cdef size_t patch_size = whole_lines(w.points * w.padded_src * sizeof(real))
     cdef size_t values_size = whole_lines(
-        most * tile_stride(w.points * w.padded_src) * sizeof(float))
+        most * tile_stride(weight, w.points * w.padded_src) * sizeof(real))
     cdef size_t products_size = whole_lines(
-        most * tile_stride(w.points * width) * sizeof(float))
+        most * tile_stride(weight, w.points * width) * sizeof(real))
     cdef size_t thread_size = patch_size + values_size + products_size
     cdef void *block
     cdef char *memory = allocate(
-        weight_size + bias_size + nothing_size + thread_size * threads, &block)
+        weight_size + bias_size + empty_size + thread_size * threads, &block)
     if not memory:
         with gil:
             raise MemoryError("no memory for the working buffers of a convolution")
-    cdef float *points = <float *>memory
-    cdef float *padded_bias = <float *>(memory + weight_size)
+    cdef real *points = <real *>memory
+    cdef real *padded_bias = <real *>(memory + weight_size)
     cdef char *nothing = memory + weight_size + bias_size
-    cdef char *buffers = nothing + nothing_size
+    cdef char *buffers = nothing + empty_size
 
-    memset(nothing, NO_WINNER, nothing_size)
-    w.src.nothing = <unsigned char *>nothing
+    memset(nothing, NO_WINNER if w.src.winners else 0, empty_size)
+    w.src.nothing = nothing
     if bias:
         for i in range(w.padded_dst):
             padded_bias[i] = bias[i] if i < w.dst_channels else 0
@@ -155,24 +172,24 @@ cdef int sweep(Winograd *w, const float *weight, const float *bias, float *dst,
     for i in prange(blocks, num_threads=threads, schedule="dynamic"):
         sweep_block(w, points, padded_bias if bias else NULL, dst, winners, positive,
                     tiles * i // blocks, tiles * (i + 1) // blocks,
-                    <float *>(buffers + threadid() * thread_size),
-                    <float *>(buffers + threadid() * thread_size + patch_size),
-                    <float *>(buffers + threadid() * thread_size + patch_size + values_size))
+                    <real *>(buffers + threadid() * thread_size),
+                    <real *>(buffers + threadid() * thread_size + patch_size),
+                    <real *>(buffers + threadid() * thread_size + patch_size + values_size))
     free(block)
     return 0
 
 
-cdef void weight_points(const Winograd *w, const float *weight, float *points, Py_ssize_t first,
+cdef void weight_points(const Winograd *w, const real *weight, real *points, Py_ssize_t first,
                         Py_ssize_t c) noexcept nogil:
     """The values of the weights from src channel c to up to two vectors of dst channels.
 
     points[block of dst channels, point, src channel, dst channel]: the order the tile reads it in.
     """
-    cdef Py_ssize_t width = min(<Py_ssize_t>2 * F32_LANES, w.padded_dst - first)
+    cdef Py_ssize_t width = min(w.width, w.padded_dst - first)
     cdef Py_ssize_t taps = w.kernel * w.kernel, k, tap, v
-    cdef float gathered[25 * 32]
-    cdef const float *from_
-    cdef float *to = points + w.points * w.src.channels * first + c * width
+    cdef real gathered[25 * 32]
+    cdef const real *from_
+    cdef real *to = points + w.points * w.src.channels * first + c * width
     for k in range(width):
         if first + k < w.dst_channels:
             from_ = weight + (first + k) * w.weight_dst + c * w.weight_src
@@ -181,18 +198,21 @@ cdef void weight_points(const Winograd *w, const float *weight, float *points, P
         else:
             for tap in range(taps):
                 gathered[tap * width + k] = 0
-    for v in range(width // F32_LANES):
-        winograd_weight(<int>w.side, gathered + v * F32_LANES, width, to + v * F32_LANES,
-                        w.src.channels * width)
+    for v in range(width // w.lanes):
+        k = v * w.lanes
+        if real is float:
+            f32_winograd_weight(<int>w.side, gathered + k, width, to + k, w.src.channels * width)
+        else:
+            f64_winograd_weight(<int>w.side, gathered + k, width, to + k, w.src.channels * width)
 
 
-cdef void sweep_block(const Winograd *w, const float *points, const float *bias, float *dst,
-                      unsigned char *winners, const float *positive, Py_ssize_t begin,
-                      Py_ssize_t end, float *patch, float *values,
-                      float *products) noexcept nogil:
+cdef void sweep_block(const Winograd *w, const real *points, const real *bias, real *dst,
+                      unsigned char *winners, const real *positive, Py_ssize_t begin,
+                      Py_ssize_t end, real *patch, real *values,
+                      real *products) noexcept nogil:
     """The tiles begin <= tile < end of the batch."""
     cdef Py_ssize_t first, width, p, t, no_offset = 0, n = end - begin
-    cdef Py_ssize_t value_tile = tile_stride(w.points * w.padded_src), product_tile
+    cdef Py_ssize_t value_tile = tile_stride(values, w.points * w.padded_src), product_tile
     cdef tile_sum sum
     for t in range(n):
         tile_values(w, begin + t, patch, values + t * value_tile)
@@ -200,33 +220,33 @@ cdef void sweep_block(const Winograd *w, const float *points, const float *bias,
     sum.n_runs, sum.run_length, sum.runs = 1, w.src.channels, &no_offset
     first = 0
     while first < w.dst_channels:
-        width = min(<Py_ssize_t>2 * F32_LANES, w.padded_dst - first)
-        product_tile = tile_stride(w.points * width)
+        width = min(w.width, w.padded_dst - first)
+        product_tile = tile_stride(values, w.points * width)
         sum.b_step, sum.c_row = width, product_tile
         for p in range(w.points):
             tile_rows(&sum, n, <int>width, values + p * w.padded_src,
-                      points + (w.points * first + p * width) * w.src.channels, <const float *>NULL,
+                      points + (w.points * first + p * width) * w.src.channels, <const real *>NULL,
                       products + p * width, TILE_FROM_ZERO)
         for t in range(n):
             tile_outputs(w, products + t * product_tile, width, bias + first if bias else NULL,
                          dst, winners, positive, begin + t, first)
-        first += 2 * F32_LANES
+        first += w.width
 
 
-cdef inline void tile_values(const Winograd *w, Py_ssize_t tile, float *buffer,
-                             float *values) noexcept nogil:
+cdef inline void tile_values(const Winograd *w, Py_ssize_t tile, real *buffer,
+                             real *values) noexcept nogil:
     """The values of one tile's inputs."""
     cdef winograd_patch patch
     patch_of(&w.src, tile // (w.horizontal * w.vertical),
              tile // w.horizontal % w.vertical * WINOGRAD_TILE - w.top,
              tile % w.horizontal * WINOGRAD_TILE - w.left, w.side, 0, w.src.channels, w.padded_src,
              buffer, &patch)
-    winograd_input(<int>w.side, &patch, values, w.padded_src, w.padded_src // F32_LANES)
+    winograd_input(<int>w.side, &patch, values, w.padded_src, w.padded_src // w.lanes)
 
 
-cdef inline void tile_outputs(const Winograd *w, const float *products, Py_ssize_t point,
-                              const float *bias, float *dst, unsigned char *winners,
-                              const float *positive, Py_ssize_t tile,
+cdef inline void tile_outputs(const Winograd *w, const real *products, Py_ssize_t point,
+                              const real *bias, real *dst, unsigned char *winners,
+                              const real *positive, Py_ssize_t tile,
                               Py_ssize_t first) noexcept nogil:
     """Two vectors of channels of one tile's outputs, from `first` on."""
     cdef Py_ssize_t row = tile // w.horizontal % w.vertical * WINOGRAD_TILE
@@ -236,7 +256,13 @@ cdef inline void tile_outputs(const Winograd *w, const float *products, Py_ssize
         row, column, height, width, m = row // 2, column // 2, height // 2, width // 2, m // 2
     cdef Py_ssize_t at = ((tile // (w.horizontal * w.vertical) * height + row) * width
                           + column) * w.dst_channels + first
-    winograd_output(<int>w.side, products, point, bias, dst + at, winners + at if winners else NULL,
-                    positive + at if positive else NULL, &w.end, <int>min(m, height - row),
-                    <int>min(m, width - column),
-                    <int>min(<Py_ssize_t>2 * F32_LANES, w.dst_channels - first))
+    cdef int rows = <int>min(m, height - row), columns = <int>min(m, width - column)
+    cdef int channels = <int>min(w.width, w.dst_channels - first)
+    cdef unsigned char *winner = winners + at if winners else NULL
+    cdef const real *above = positive + at if positive else NULL
+    if real is float:
+        f32_winograd_output(<int>w.side, products, point, bias, dst + at, winner, above, &w.end,
+                            rows, columns, channels)
+    else:
+        f64_winograd_output(<int>w.side, products, point, bias, dst + at, winner, above, &w.end,
+                            rows, columns, channels)

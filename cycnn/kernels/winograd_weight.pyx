@@ -15,10 +15,19 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .buffers cimport allocate, whole_lines
-from .tile cimport F32_LANES, TILE_FROM_C, TILE_FROM_ZERO, tile_rows, tile_sum
-from .winograd cimport (NO_WINNER, WINOGRAD_TILE, Images, images_of, patch_of, tile_stride,
-                        whole_vectors, winograd_gradient, winograd_input, winograd_patch,
-                        winograd_weight_gradient)
+from .tile cimport TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_rows, tile_sum
+from .winograd cimport (NO_WINNER, WINOGRAD_TILE, Images, images_of, nothing_size, patch_of,
+                        tile_stride, whole_vectors, winograd_input, winograd_patch)
+
+cdef extern from "winograd.h":
+    void f32_winograd_gradient(int n, const winograd_patch *dy, float *t, Py_ssize_t point,
+                               float *sum, Py_ssize_t vectors) noexcept nogil
+    void f64_winograd_gradient(int n, const winograd_patch *dy, double *t, Py_ssize_t point,
+                               double *sum, Py_ssize_t vectors) noexcept nogil
+    void f32_winograd_weight_gradient(int n, const float *t, Py_ssize_t point, float *dg,
+                                      Py_ssize_t tap) noexcept nogil
+    void f64_winograd_weight_gradient(int n, const double *t, Py_ssize_t point, double *dg,
+                                      Py_ssize_t tap) noexcept nogil
 
 cdef enum:
     # Bytes of values and gradients of one block of tiles.
@@ -36,6 +45,8 @@ cdef struct Gradient:
     Py_ssize_t points           # n * n
     Images x
     Images dy
+    Py_ssize_t lanes            # of a vector
+    Py_ssize_t width            # output channels summed at once: two vectors
     Py_ssize_t padded_out       # in whole vectors
     Py_ssize_t top              # zeros before the first row of x
     Py_ssize_t left
@@ -47,9 +58,9 @@ cdef struct Gradient:
     Py_ssize_t size             # of the sums of one chunk: the bias's come last
 
 
-def weight_gradient(const float[:, :, :, ::1] x, const float[:, :, :, ::1] dy,
-                    const unsigned char[:, :, :, ::1] winners, float[:, :, :, ::1] dweight,
-                    float[::1] dbias, Py_ssize_t out_height, Py_ssize_t out_width,
+def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy,
+                    const unsigned char[:, :, :, ::1] winners, real[:, :, :, ::1] dweight,
+                    real[::1] dbias, Py_ssize_t out_height, Py_ssize_t out_width,
                     Py_ssize_t top, Py_ssize_t left, int threads):
     """Fill dweight (K, C, r, r), and dbias (K,) unless it is None.
 
@@ -60,20 +71,21 @@ def weight_gradient(const float[:, :, :, ::1] x, const float[:, :, :, ::1] dy,
     cdef Gradient g
     g.side = dweight.shape[2] + WINOGRAD_TILE - 1
     g.points = g.side * g.side
-    g.x, g.dy = images_of(x, None, x.shape[1], x.shape[2]), images_of(dy, winners, out_height,
-                                                                      out_width)
+    g.x = images_of(&x[0, 0, 0, 0], None, x.shape[0], x.shape[1], x.shape[2], x.shape[3])
+    g.dy = images_of(&dy[0, 0, 0, 0], winners, dy.shape[0], out_height, out_width, dy.shape[3])
     g.top, g.left = top, left
     g.vertical = (out_height + WINOGRAD_TILE - 1) // WINOGRAD_TILE
     g.horizontal = (out_width + WINOGRAD_TILE - 1) // WINOGRAD_TILE
     with nogil:
-        run(&g, &dweight[0, 0, 0, 0], NULL if dbias is None else &dbias[0], x.shape[0], threads)
+        run(&g, &dweight[0, 0, 0, 0], NULL if dbias is None else &dbias[0], threads)
 
 
-cdef int run(Gradient *g, float *dweight, float *dbias, Py_ssize_t n,
-             int threads) except -1 nogil:
-    cdef Py_ssize_t tiles = n * g.vertical * g.horizontal, width = 2 * F32_LANES
-    cdef Py_ssize_t padded_in = whole_vectors(min(g.x.channels, <Py_ssize_t>TASK_IN))
-    g.padded_out = whole_vectors(g.dy.channels)
+cdef int run(Gradient *g, real *dweight, real *dbias, int threads) except -1 nogil:
+    cdef Py_ssize_t tiles = g.x.count * g.vertical * g.horizontal, width, padded_in
+    g.lanes = lanes_of(dweight)
+    g.width = width = 2 * g.lanes
+    g.padded_out = whole_vectors(g.dy.channels, g.lanes)
+    padded_in = whole_vectors(min(g.x.channels, <Py_ssize_t>TASK_IN), g.lanes)
     g.tasks_in = (g.x.channels + TASK_IN - 1) // TASK_IN
     # Few tiles make few chunks: then the output channels are what threads can share.
     g.tasks_out = (g.dy.channels + TASK_OUT - 1) // TASK_OUT
@@ -81,39 +93,43 @@ cdef int run(Gradient *g, float *dweight, float *dbias, Py_ssize_t n,
         g.tasks_out = (g.padded_out + width - 1) // width
     g.size = g.points * g.x.channels * g.padded_out + g.padded_out
     g.most = max(<Py_ssize_t>1,
-                 BLOCK_BYTES // <Py_ssize_t>(g.points * (padded_in + width) * sizeof(float)))
+                 BLOCK_BYTES // <Py_ssize_t>(g.points * (padded_in + width) * sizeof(real)))
     cdef Py_ssize_t chunks = min(<Py_ssize_t>MOST_CHUNKS, tiles // CHUNK_TILES)
     chunks = max(<Py_ssize_t>1, min(chunks, CHUNK_MEMORY // g.size))
 
-    # One block of memory: the sums of every chunk, winners of nothing; for each thread a patch,
-    # values, gradients.
-    cdef size_t sums_size = whole_lines(chunks * g.size * sizeof(float))
-    cdef size_t nothing_size = whole_lines(width)
-    cdef size_t patch_size = whole_lines(g.points * max(padded_in, width) * sizeof(float))
+    # One block of memory: the sums of every chunk, what is beyond the images; for each thread a
+    # patch, values, gradients.
+    cdef size_t sums_size = whole_lines(chunks * g.size * sizeof(real))
+    cdef size_t zeros_size = whole_lines(nothing_size(dweight, g.side, g.x.channels, padded_in))
+    cdef size_t empty_size = whole_lines(nothing_size(dweight, WINOGRAD_TILE, g.dy.channels, width))
+    cdef size_t patch_size = whole_lines(g.points * max(padded_in, width) * sizeof(real))
     cdef size_t values_size = whole_lines(
-        g.most * tile_stride(g.points * padded_in) * sizeof(float))
+        g.most * tile_stride(dweight, g.points * padded_in) * sizeof(real))
     cdef size_t gradients_size = whole_lines(
-        g.most * tile_stride(g.points * width) * sizeof(float))
+        g.most * tile_stride(dweight, g.points * width) * sizeof(real))
     cdef size_t thread_size = patch_size + values_size + gradients_size
     cdef void *block
-    cdef char *memory = allocate(sums_size + nothing_size + thread_size * threads, &block)
+    cdef char *memory = allocate(
+        sums_size + zeros_size + empty_size + thread_size * threads, &block)
     if not memory:
         with gil:
             raise MemoryError("no memory for the working buffers of a convolution's gradient")
-    cdef float *sums = <float *>memory
-    cdef char *nothing = memory + sums_size
-    cdef char *buffers = nothing + nothing_size
+    cdef real *sums = <real *>memory
+    cdef char *zeros = memory + sums_size
+    cdef char *nothing = zeros + zeros_size
+    cdef char *buffers = nothing + empty_size
     cdef Py_ssize_t tasks = g.tasks_in * g.tasks_out, i
     cdef Py_ssize_t columns = (g.padded_out + width - 1) // width
-    memset(nothing, NO_WINNER, nothing_size)
-    g.dy.nothing = <unsigned char *>nothing
+    memset(zeros, 0, zeros_size)
+    memset(nothing, NO_WINNER if g.dy.winners else 0, empty_size)
+    g.x.nothing, g.dy.nothing = zeros, nothing
     for i in prange(chunks * tasks, num_threads=threads, schedule="dynamic"):
         sum_chunk(g, sums + i // tasks * g.size, tiles * (i // tasks) // chunks,
                   tiles * (i // tasks + 1) // chunks, i % tasks // g.tasks_out,
                   i % tasks % g.tasks_out, dbias != NULL,
-                  <float *>(buffers + threadid() * thread_size),
-                  <float *>(buffers + threadid() * thread_size + patch_size),
-                  <float *>(buffers + threadid() * thread_size + patch_size + values_size))
+                  <real *>(buffers + threadid() * thread_size),
+                  <real *>(buffers + threadid() * thread_size + patch_size),
+                  <real *>(buffers + threadid() * thread_size + patch_size + values_size))
     for i in prange(columns * g.x.channels, num_threads=threads, schedule="static"):
         add_chunks(g, sums, chunks, dweight, i // g.x.channels * width, i % g.x.channels)
     if dbias:
@@ -123,21 +139,22 @@ cdef int run(Gradient *g, float *dweight, float *dbias, Py_ssize_t n,
     return 0
 
 
-cdef void sum_chunk(const Gradient *g, float *sums, Py_ssize_t begin, Py_ssize_t end,
-                    Py_ssize_t task_in, Py_ssize_t task_out, bint bias, float *patch, float *values, float *gradients) noexcept nogil:
+cdef void sum_chunk(const Gradient *g, real *sums, Py_ssize_t begin, Py_ssize_t end,
+                    Py_ssize_t task_in, Py_ssize_t task_out, bint bias, real *patch,
+                    real *values, real *gradients) noexcept nogil:
     """The sums over the tiles begin <= tile < end, for one task's channels.
 
     sums[block of output channels, point, input channel, output channel], then the bias's.
     """
     cdef Py_ssize_t first_in = task_in * TASK_IN, k, width, n, p, t, tile, no_offset = 0
     cdef Py_ssize_t count = min(<Py_ssize_t>TASK_IN, g.x.channels - first_in)
-    cdef Py_ssize_t padded = whole_vectors(count), gradient_tile
-    cdef Py_ssize_t value_tile = tile_stride(g.points * padded)
-    cdef Py_ssize_t blocks = (g.padded_out + 2 * F32_LANES - 1) // (2 * F32_LANES)
-    cdef Py_ssize_t first_out = blocks * task_out // g.tasks_out * 2 * F32_LANES
-    cdef Py_ssize_t end_out = min(
-        g.padded_out, blocks * (task_out + 1) // g.tasks_out * 2 * F32_LANES)
-    cdef float *bias_sums = NULL
+    cdef Py_ssize_t padded = whole_vectors(count, g.lanes), gradient_tile
+    cdef Py_ssize_t value_tile = tile_stride(values, g.points * padded)
+    cdef Py_ssize_t blocks = (g.padded_out + g.width - 1) // g.width
+    cdef Py_ssize_t first_out = blocks * task_out // g.tasks_out * g.width
+    cdef Py_ssize_t end_out = min(g.padded_out,
+                                  blocks * (task_out + 1) // g.tasks_out * g.width)
+    cdef real *bias_sums = NULL
     cdef tile_sum sum
     sum.a_row, sum.a_step = 1, value_tile
     sum.n_runs, sum.runs = 1, &no_offset
@@ -154,15 +171,15 @@ cdef void sum_chunk(const Gradient *g, float *sums, Py_ssize_t begin, Py_ssize_t
         sum.run_length = n
         k = first_out
         while k < end_out:
-            width = min(<Py_ssize_t>2 * F32_LANES, g.padded_out - k)
-            gradient_tile = tile_stride(g.points * width)
+            width = min(g.width, g.padded_out - k)
+            gradient_tile = tile_stride(values, g.points * width)
             for t in range(n):
                 tile_gradients(g, tile + t, k, width, patch, gradients + t * gradient_tile,
                                bias_sums + k if bias_sums else NULL)
             sum.b_step, sum.c_row = gradient_tile, width
             for p in range(g.points):
                 tile_rows(&sum, count, <int>width, values + p * padded,
-                          gradients + p * width, <const float *>NULL,
+                          gradients + p * width, <const real *>NULL,
                           sums + (g.points * k + p * width) * g.x.channels + first_in * width,
                           TILE_FROM_ZERO if tile == begin else TILE_FROM_C)
             k += width
@@ -170,37 +187,40 @@ cdef void sum_chunk(const Gradient *g, float *sums, Py_ssize_t begin, Py_ssize_t
 
 
 cdef inline void tile_values(const Gradient *g, Py_ssize_t tile, Py_ssize_t first,
-                             Py_ssize_t count, Py_ssize_t padded, float *buffer,
-                             float *values) noexcept nogil:
+                             Py_ssize_t count, Py_ssize_t padded, real *buffer,
+                             real *values) noexcept nogil:
     """The values of one tile's inputs, `count` channels from `first` on."""
     cdef winograd_patch patch
     patch_of(&g.x, tile // (g.horizontal * g.vertical),
              tile // g.horizontal % g.vertical * WINOGRAD_TILE - g.top,
              tile % g.horizontal * WINOGRAD_TILE - g.left, g.side, first, count, padded, buffer,
              &patch)
-    winograd_input(<int>g.side, &patch, values, padded, padded // F32_LANES)
+    winograd_input(<int>g.side, &patch, values, padded, padded // g.lanes)
 
 
 cdef inline void tile_gradients(const Gradient *g, Py_ssize_t tile, Py_ssize_t first,
-                                Py_ssize_t width, float *buffer, float *gradients,
-                                float *bias_sums) noexcept nogil:
+                                Py_ssize_t width, real *buffer, real *gradients,
+                                real *bias_sums) noexcept nogil:
     """The values of one tile's gradients, `width` channels (in whole vectors) from `first` on."""
     cdef winograd_patch patch
     patch_of(&g.dy, tile // (g.horizontal * g.vertical),
              tile // g.horizontal % g.vertical * WINOGRAD_TILE,
              tile % g.horizontal * WINOGRAD_TILE, WINOGRAD_TILE, first,
              min(width, g.dy.channels - first), width, buffer, &patch)
-    winograd_gradient(<int>g.side, &patch, gradients, width, bias_sums, width // F32_LANES)
+    if real is float:
+        f32_winograd_gradient(<int>g.side, &patch, gradients, width, bias_sums, width // g.lanes)
+    else:
+        f64_winograd_gradient(<int>g.side, &patch, gradients, width, bias_sums, width // g.lanes)
 
 
-cdef void add_chunks(const Gradient *g, float *sums, Py_ssize_t chunks, float *dweight,
+cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dweight,
                      Py_ssize_t first, Py_ssize_t c) noexcept nogil:
     """Add the chunks' sums of an input channel and up to two vectors of output channels."""
-    cdef Py_ssize_t width = min(<Py_ssize_t>2 * F32_LANES, g.padded_out - first)
+    cdef Py_ssize_t width = min(g.width, g.padded_out - first)
     cdef Py_ssize_t kernel = g.side - WINOGRAD_TILE + 1, chunk, p, k, v, tap
-    cdef float total[64 * 32]
-    cdef float taps[25 * 32]
-    cdef float *more
+    cdef real total[64 * 32]
+    cdef real taps[25 * 32]
+    cdef real *more
     for chunk in range(chunks):
         more = sums + chunk * g.size + g.points * g.x.channels * first + c * width
         for p in range(g.points):
@@ -210,9 +230,12 @@ cdef void add_chunks(const Gradient *g, float *sums, Py_ssize_t chunks, float *d
                 else:
                     total[p * width + k] += more[k]
             more += g.x.channels * width
-    for v in range(width // F32_LANES):
-        winograd_weight_gradient(<int>g.side, total + v * F32_LANES, width,
-                                 taps + v * F32_LANES, width)
+    for v in range(width // g.lanes):
+        k = v * g.lanes
+        if real is float:
+            f32_winograd_weight_gradient(<int>g.side, total + k, width, taps + k, width)
+        else:
+            f64_winograd_weight_gradient(<int>g.side, total + k, width, taps + k, width)
     dweight += (first * g.x.channels + c) * kernel * kernel
     for k in range(min(width, g.dy.channels - first)):
         for tap in range(kernel * kernel):
@@ -220,9 +243,9 @@ cdef void add_chunks(const Gradient *g, float *sums, Py_ssize_t chunks, float *d
         dweight += g.x.channels * kernel * kernel
 
 
-cdef float add_bias(const Gradient *g, const float *sums, Py_ssize_t chunks,
+cdef real add_bias(const Gradient *g, const real *sums, Py_ssize_t chunks,
                     Py_ssize_t k) noexcept nogil:
-    cdef float total = 0
+    cdef real total = 0
     cdef Py_ssize_t chunk
     sums += g.size - g.padded_out + k
     for chunk in range(chunks):
