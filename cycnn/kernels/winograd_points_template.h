@@ -6,7 +6,9 @@
 
 #define ADD(a, b) SIMD(_add)(a, b)
 #define SUB(a, b) SIMD(_sub)(a, b)
-#define FMA(a, x, b) SIMD(_fma)(SIMD(_set1)(a), x, b) /* a number times x, plus b */
+/* A number times x, plus b; 1 and -1 need no multiplication. */
+#define FMA(a, x, b)                                                                              \
+    ((a) == 1 ? ADD(b, x) : (a) == -1 ? SUB(b, x) : SIMD(_fma)(SIMD(_set1)(a), x, b))
 #define MUL(a, x) SIMD(_mul)(SIMD(_set1)(a), x)
 
 /* Constants of n = 6 and of n = 8. After inlining each is a literal. */
