@@ -7,9 +7,10 @@ import numpy as np
 
 from ..kernels import conv as kernel
 from ..kernels import conv_weight as weight_kernel
-from ..kernels import strips, strips_weight, winograd, winograd_weight
+from ..kernels import strips, strips_weight, strips_winograd, strips_winograd_weight
+from ..kernels import winograd, winograd_weight
 from ..kernels.cpu import threads_for
-from . import _algorithm, _check
+from . import _algorithm, _check, _winograd_strips
 from ._check import option
 from ._format import from_nhwc, is_channels_last, to_nhwc
 from ._memory import maker
@@ -18,9 +19,12 @@ from .pool import SQUARE, maximum, spread_winners
 _FORWARD = _check.by_dtype(kernel.forward)
 _INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
 _WEIGHT_GRADIENT = _check.by_dtype(weight_kernel.weight_gradient)
-_WINOGRAD_FORWARD = _check.by_dtype(winograd.forward)
-_WINOGRAD_INPUT_GRADIENT = _check.by_dtype(winograd.input_gradient)
-_WINOGRAD_WEIGHT_GRADIENT = _check.by_dtype(winograd_weight.weight_gradient)
+# Winograd's kernels of each pass: along channels, and in strips.
+_WINOGRAD = [(_check.by_dtype(along_channels), dict.fromkeys(_check.FLOATS, in_strips))
+             for along_channels, in_strips in (
+                 (winograd.forward, strips_winograd.forward),
+                 (winograd.input_gradient, strips_winograd.input_gradient),
+                 (winograd_weight.weight_gradient, strips_winograd_weight.weight_gradient))]
 _STRIPS_FORWARD = dict.fromkeys(_check.FLOATS, strips.forward)
 _STRIPS_INPUT_GRADIENT = dict.fromkeys(_check.FLOATS, strips.input_gradient)
 _STRIPS_WEIGHT_GRADIENT = dict.fromkeys(_check.FLOATS, strips_weight.weight_gradient)
@@ -42,6 +46,8 @@ class Plan:
         Multiply-adds of one pass.
     winograd : _algorithm.Winograd or None
         For which passes Winograd's algorithm is faster; None: not possible.
+    winograd_forward, winograd_input_gradient, winograd_weight_gradient
+        Its kernels.
     forward, input_gradient, weight_gradient
         The direct kernels to call.
     window, winograd_window : tuple
@@ -49,7 +55,7 @@ class Plan:
     pools, weight_reads_winners, input_reads_winners : bool
         Whether the direct kernels pool what they compute (depthwise ones do not), and whether the
         two of the backward pass start from the gradient behind a pool.
-    winograd_reads_winners : bool
+    winograd_weight_reads_winners, winograd_input_reads_winners : bool
         The same of Winograd's.
     new_y, new_dx, new_dweight, new_dbias
         What makes the arrays to be filled.
@@ -67,8 +73,8 @@ class Plan:
         self.window, self.winograd_window = (oh, ow, *options), (oh, ow, *options[2:4])
         self.work = n * oh * ow * math.prod(weight_shape)
         self.winograd = _algorithm.winograd_pays(out_shape, weight_shape, options, dtype.itemsize)
-        self.winograd_reads_winners = _algorithm.whole_vectors(k, dtype.itemsize)
         shapes = out_shape, x_shape, weight_shape, options, dtype.itemsize
+        self.choose_winograd_kernels(shapes)
         # Without images no kernel is called.
         self.pools = not c == k == options[-1] > 1
         in_strips = n > 0 and _algorithm.forward_in_strips(*shapes)
@@ -82,6 +88,17 @@ class Plan:
         self.new_y, self.new_dx = maker(self.rows, dtype), maker((n, h, w, c), dtype)
         new = None if n else np.zeros           # without images, every sum is empty
         self.new_dweight, self.new_dbias = maker(weight_shape, dtype, new), maker((k,), dtype, new)
+
+    def choose_winograd_kernels(self, shapes):
+        """Those whose vectors run along channels, or along strips of images; for each pass."""
+        in_strips, best = _winograd_strips.passes(*shapes, self.winograd is not None)
+        if any(best):
+            self.winograd = _algorithm.Winograd(*map(max, self.winograd, best))
+        whole = _algorithm.whole_vectors(self.rows[3], self.dtype.itemsize)
+        self.winograd_weight_reads_winners = in_strips.weight_gradient or whole
+        self.winograd_input_reads_winners = in_strips.input_gradient or whole
+        self.winograd_forward, self.winograd_input_gradient, self.winograd_weight_gradient = (
+            kernels[strips][self.dtype] for kernels, strips in zip(_WINOGRAD, in_strips))
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algorithm="auto"):
@@ -191,7 +208,7 @@ def forward(x, weight, bias, plan, by_winograd, relu=False, behind=None, want_wi
     if plan.work:
         kernel, window = plan.forward, plan.window
         if by_winograd.forward:
-            kernel, window = _WINOGRAD_FORWARD[plan.dtype], plan.winograd_window
+            kernel, window = plan.winograd_forward, plan.winograd_window
         kernel(x, weight, bias, y, winners, *window, relu and (fused or behind is None), fused,
                threads_for(plan.work))
     if behind is not None and not fused:
@@ -210,12 +227,12 @@ def backward(dy, x, weight, plan, by_winograd, bias, input_gradient, weight_grad
     weight_kernel, input_kernel = plan.weight_gradient, plan.input_gradient
     weight_reads, input_reads = plan.weight_reads_winners, plan.input_reads_winners
     if by_winograd.weight_gradient:
-        weight_kernel, weight_window = (_WINOGRAD_WEIGHT_GRADIENT[plan.dtype],
+        weight_kernel, weight_window = (plan.winograd_weight_gradient,
                                         plan.winograd_window)
-        weight_reads = plan.winograd_reads_winners
+        weight_reads = plan.winograd_weight_reads_winners
     if by_winograd.input_gradient:
-        input_kernel, input_window = _WINOGRAD_INPUT_GRADIENT[plan.dtype], plan.winograd_window
-        input_reads = plan.winograd_reads_winners
+        input_kernel, input_window = plan.winograd_input_gradient, plan.winograd_window
+        input_reads = plan.winograd_input_reads_winners
     if winners is not None and (weight_gradient > weight_reads or input_gradient > input_reads):
         dy, winners = spread_winners(dy, winners, plan.out_shape, SQUARE), None
     dx = dweight = dbias = None
