@@ -28,7 +28,7 @@ cdef extern from "simd.h":
 cdef enum:
     MOST_CHUNKS = 16
     CHUNK_WORK = 4000000        # multiply-adds that are worth a chunk of their own
-    CHUNK_MEMORY = 600000       # numbers that the sums of all chunks may take: they stay in L2
+    CHUNK_MEMORY = 150000       # numbers that the sums of all chunks may take: they stay in L2
     PIECE_PIXELS = 224          # pixels of y that are summed before the next: dy stays in L1
 
 cdef struct Gradient:
@@ -47,7 +47,7 @@ cdef struct Gradient:
     Py_ssize_t in_channels
     Py_ssize_t out_channels
     bint direct                 # no window reaches over the edge: no buffer
-    bint in_place               # the tile reads dy where it lies: whole vectors, not far apart
+    bint in_place               # the tile reads dy where it lies: whole vectors
     Py_ssize_t groups
     Py_ssize_t n_blocks         # of output channels, all groups together
     Py_ssize_t in_group
@@ -150,8 +150,8 @@ cdef void describe(Gradient *g, Py_ssize_t groups, Py_ssize_t lanes,
     g.in_group, g.out_group = g.in_channels // groups, g.out_channels // groups
     g.padded_group = (g.out_group + lanes - 1) // lanes * lanes
     g.n_blocks = g.groups * ((g.out_group + g.block - 1) // g.block)
-    g.in_place = g.padded_group == g.out_group and g.n_blocks == 1
     g.terms = g.kernel_height * g.kernel_width * g.in_group
+    g.in_place = g.padded_group == g.out_group
     g.size = g.groups * g.padded_group * (g.terms + 1)
 
     g.n_columns = ((g.out_width - 1) * g.stride_w + (g.kernel_width - 1) * g.dilation_w + 1)
@@ -207,7 +207,7 @@ cdef inline void sum_piece(const Gradient *g, const real *base, const real *x, c
     sum.c_row, sum.runs, sum.run_length, sum.n_runs = width, runs, g.out_width, end - row
     sum.a_step, sum.b_step = g.stride_w * g.in_channels, g.out_channels
     if not g.in_place:
-        # The tile reads dy once for every 14 rows of the sums: from whole, aligned vectors.
+        # The tile wants whole vectors.
         tile_pack(b, g.out_channels, (end - row) * g.out_width, <int>count, dy_buffer)
         b, sum.b_step = dy_buffer, width
     if bias:

@@ -1,8 +1,52 @@
 /* The functions of tile.h for one type: REAL, its vectors SIMD(...), LANES of them, TILE(...) the
  * name. Included twice by tile.h. */
 
-/* The loop itself. Inlined with `rows` and `vectors` constant, all inner loops unroll and `sums`
- * lives in registers. With `fetch`, it sends for what the caller wants next. */
+/* Where the loop stands. Rows are addressed from three pointers, five rows apart: with one pointer
+ * the compiler wants a register for the offset of every row, has not enough, and keeps them in
+ * memory. */
+typedef struct {
+    const REAL *p0, *p5, *p10, *b;
+    const char *ahead, *written;
+} TILE(place);
+
+/* `n` steps of a run. With `fetch`, they send for what the caller wants next; with `write`, each
+ * sends for a row of c. */
+ALWAYS_INLINE void TILE(steps)(const int rows, const int vectors, const int fetch, const int write,
+                               const tile_sum *s, ptrdiff_t n, TILE(place) *at,
+                               SIMD(v) (*sums)[2])
+{
+    const ptrdiff_t a_row = s->a_row, a_step = s->a_step, b_step = s->b_step;
+    const ptrdiff_t ahead_step = fetch ? s->ahead_step : 0;
+    const ptrdiff_t written_step = s->c_row * sizeof(REAL);
+    for (; n > 0; n--) {
+        SIMD(v) column[2];
+        if (fetch) {
+            PREFETCH_FOR_LATER(at->ahead);
+            at->ahead += ahead_step;
+        }
+        if (write) {
+            UNROLL for (int v = 0; v < vectors; v++)
+                PREFETCH_TO_WRITE(at->written + v * LANES * sizeof(REAL));
+            at->written += written_step;
+        }
+        UNROLL for (int v = 0; v < vectors; v++) column[v] = SIMD(_load)(at->b + v * LANES);
+        UNROLL for (int i = 0; i < rows; i++) {
+            const REAL *q = i < 5 ? at->p0 + i * a_row
+                          : i < 10 ? at->p5 + (i - 5) * a_row : at->p10 + (i - 10) * a_row;
+            SIMD(v) x = SIMD(_set1)(*q);
+            UNROLL for (int v = 0; v < vectors; v++)
+                sums[i][v] = SIMD(_fma)(x, column[v], sums[i][v]);
+        }
+        at->p0 += a_step;
+        at->p5 += a_step;
+        at->p10 += a_step;
+        KEEP_APART(at->p0, at->p5, at->p10);
+        at->b += b_step;
+    }
+}
+
+/* The tile. Inlined with `rows` and `vectors` constant, all inner loops unroll and `sums` lives in
+ * registers. */
 ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int fetch,
                               const tile_sum *s, const REAL *a, const REAL *b, const REAL *bias,
                               REAL *c, int flags, int lanes)
@@ -11,15 +55,6 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int fetch
     SIMD(v) sums[TILE_ROWS_MAX][2];
     REAL edge[2 * LANES]; /* a row of c that does not fill its vectors passes through here */
     const int whole = lanes == vectors * LANES;
-
-    /* The stores at the end wait for their cache lines: send for them, those of one row in each of
-     * the first steps. All at once, they would hold up what the steps themselves load; but with one
-     * vector a step has as many loads as it can do already. */
-    const char *written = (const char *)c;
-    const char *const written_end = written + rows * s->c_row * sizeof(REAL);
-    ptrdiff_t written_step = start == TILE_FROM_C ? 0 : s->c_row * sizeof(REAL);
-    if (vectors == 1 && start != TILE_FROM_C)
-        UNROLL for (int i = 0; i < rows; i++) PREFETCH_TO_WRITE(c + i * s->c_row);
 
     UNROLL for (int i = 0; i < rows; i++) {
         const REAL *from = bias;
@@ -35,42 +70,25 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int fetch
             sums[i][v] = start == TILE_FROM_ZERO ? SIMD(_set1)(0) : SIMD(_load)(from + v * LANES);
     }
 
-    const ptrdiff_t a_row = s->a_row, a_step = s->a_step, b_step = s->b_step;
-    const ptrdiff_t run_length = s->run_length;
-    const char *ahead = fetch ? (const char *)s->ahead : NULL;
-    const ptrdiff_t ahead_step = fetch ? s->ahead_step : 0;
+    /* The stores at the end wait for their cache lines: the first steps send for them. All at once,
+     * they would hold up what the steps themselves load; but with one vector, a step has as many loads
+     * as it can do already. */
+    TILE(place) at = {NULL, NULL, NULL, b, fetch ? (const char *)s->ahead : NULL, (const char *)c};
+    ptrdiff_t unsent = vectors == 1 || start == TILE_FROM_C ? 0 : rows;
+    if (vectors == 1 && start != TILE_FROM_C)
+        UNROLL for (int i = 0; i < rows; i++) PREFETCH_TO_WRITE(c + i * s->c_row);
     for (ptrdiff_t r = 0; r < s->n_runs; r++) {
-        /* Rows are addressed from three pointers, five rows apart: with one pointer the compiler
-         * wants a register for the offset of every row, has not enough, and keeps them in memory. */
-        const REAL *p0 = a + s->runs[r], *p5 = p0 + 5 * a_row, *p10 = p5 + 5 * a_row;
-        for (ptrdiff_t left = run_length; left > 0; left -= rows) {
-            for (ptrdiff_t j = left < rows ? left : rows; j > 0; j--) {
-                SIMD(v) column[2];
-                if (fetch) {
-                    PREFETCH_FOR_LATER(ahead);
-                    ahead += ahead_step;
-                }
-                if (vectors == 2) {
-                    PREFETCH_TO_WRITE(written);
-                    PREFETCH_TO_WRITE(written + LANES * sizeof(REAL));
-                    written += written_step;
-                }
-                UNROLL for (int v = 0; v < vectors; v++) column[v] = SIMD(_load)(b + v * LANES);
-                UNROLL for (int i = 0; i < rows; i++) {
-                    const REAL *q = i < 5 ? p0 + i * a_row
-                                  : i < 10 ? p5 + (i - 5) * a_row : p10 + (i - 10) * a_row;
-                    SIMD(v) x = SIMD(_set1)(*q);
-                    UNROLL for (int v = 0; v < vectors; v++)
-                        sums[i][v] = SIMD(_fma)(x, column[v], sums[i][v]);
-                }
-                p0 += a_step;
-                p5 += a_step;
-                p10 += a_step;
-                KEEP_APART(p0, p5, p10);
-                b += b_step;
-            }
-            if (written >= written_end) written_step = 0;
+        ptrdiff_t left = s->run_length;
+        at.p0 = a + s->runs[r];
+        at.p5 = at.p0 + 5 * s->a_row;
+        at.p10 = at.p5 + 5 * s->a_row;
+        if (unsent) {
+            const ptrdiff_t sending = left < unsent ? left : unsent;
+            TILE(steps)(rows, vectors, fetch, 1, s, sending, &at, sums);
+            unsent -= sending;
+            left -= sending;
         }
+        TILE(steps)(rows, vectors, fetch, 0, s, left, &at, sums);
     }
 
     if (flags & TILE_RELU)
