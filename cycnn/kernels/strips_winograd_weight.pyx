@@ -24,8 +24,10 @@ from .tile cimport lanes_of, real
 cdef extern from "strips_winograd.h":
     void f32_strips_part(const float *source, Py_ssize_t count, float *const *to) noexcept nogil
     void f64_strips_part(const double *source, Py_ssize_t count, double *const *to) noexcept nogil
-    void f32_strips_add(const float *x, Py_ssize_t step, Py_ssize_t n, float *to) noexcept nogil
-    void f64_strips_add(const double *x, Py_ssize_t step, Py_ssize_t n, double *to) noexcept nogil
+    void f32_strips_add(const float *x, Py_ssize_t channels, Py_ssize_t n, float *to,
+                        Py_ssize_t to_row) noexcept nogil
+    void f64_strips_add(const double *x, Py_ssize_t channels, Py_ssize_t n, double *to,
+                        Py_ssize_t to_row) noexcept nogil
     void f32_strips_winograd_gradient_along(Py_ssize_t n, const float *dy, Py_ssize_t channels,
                                             Py_ssize_t tiles, float *line) noexcept nogil
     void f64_strips_winograd_gradient_along(Py_ssize_t n, const double *dy, Py_ssize_t channels,
@@ -233,7 +235,7 @@ cdef void gather_dy(const Gradient *g, Window *window, const real *dy, const rea
     """
     cdef const Strips *strips = &g.strips
     cdef const strips_winograd *w = &g.tiles
-    cdef Py_ssize_t i, k, lane, lanes = strips.lanes, width = strips.columns.dst_size
+    cdef Py_ssize_t i, lane, lanes = strips.lanes, width = strips.columns.dst_size
     cdef Py_ssize_t rows[MOST_LANES]
     for i in range(STRIPS_TILE):
         for lane in range(lanes):
@@ -248,13 +250,10 @@ cdef void gather_dy(const Gradient *g, Window *window, const real *dy, const rea
                                                lines + i * w.dst_row)
         if not bias_sums:
             continue
-        for k in range(w.dst_channels):
-            if real is float:
-                f32_strips_add(row + k * lanes, w.dst_channels * lanes, width,
-                               bias_sums + k * lanes)
-            else:
-                f64_strips_add(row + k * lanes, w.dst_channels * lanes, width,
-                               bias_sums + k * lanes)
+        if real is float:
+            f32_strips_add(row, w.dst_channels, width, bias_sums, lanes)
+        else:
+            f64_strips_add(row, w.dst_channels, width, bias_sums, lanes)
 
 
 cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dweight,
