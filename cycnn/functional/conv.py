@@ -66,7 +66,8 @@ class Plan:
         self.dtype, self.options = dtype, options
         self.window, self.winograd_window = (oh, ow, *options), (oh, ow, *options[2:4])
         self.work = n * oh * ow * math.prod(weight_shape)
-        self.winograd = _algorithm.winograd_pays(out_shape, weight_shape, options, dtype.itemsize)
+        self.winograd = _algorithm.winograd_pays(out_shape, x_shape, weight_shape, options,
+                                                 dtype.itemsize)
         self.winograd_reads_winners = _algorithm.whole_vectors(k, dtype.itemsize)
         shapes = out_shape, x_shape, weight_shape, options, dtype.itemsize
         # Without images no kernel is called.

@@ -3,21 +3,13 @@
 
 ALWAYS_INLINE SIMD(v) WINOGRAD(load_lanes)(const REAL *from, int lanes)
 {
-    REAL edge[LANES] = {0};
-    if (lanes == LANES) return SIMD(_load)(from);
-    memcpy(edge, from, lanes * sizeof(REAL));
-    return SIMD(_load)(edge);
+    return lanes == LANES ? SIMD(_load)(from) : SIMD(_load_first)(from, lanes);
 }
 
 ALWAYS_INLINE void WINOGRAD(store_lanes)(REAL *to, SIMD(v) a, int lanes)
 {
-    if (lanes == LANES)
-        SIMD(_store)(to, a);
-    else {
-        REAL edge[LANES];
-        SIMD(_store)(edge, a);
-        memcpy(to, edge, lanes * sizeof(REAL));
-    }
+    if (lanes == LANES) SIMD(_store)(to, a);
+    else SIMD(_store_first)(to, a, lanes);
 }
 
 /* The larger of two outputs; a NaN is larger than all numbers, and than a NaN before it. */
