@@ -94,7 +94,7 @@ ALWAYS_INLINE void WINOGRAD(output_of)(const int n, const REAL *t, ptrdiff_t poi
         if (!end->pool)
             UNROLL for (int i = 0; i < 4; i++)
                 UNROLL for (int j = 0; j < 4; j++)
-                    PREFETCH_TO_WRITE(y + i * row + (4 + j) * pixel + first);
+                    PREFETCH_TO_WRITE(y + (4 + i) * row + j * pixel + first);
         WINOGRAD(of_points)(n, 4, 0, t + first, point, outputs);
         if (bias) {
             const SIMD(v) b = SIMD(_load)(bias + first);
