@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import cycnn
 import reference
 from calls import assert_identical
-from cycnn.functional import conv2d, conv2d_backward
+from cycnn.functional import _algorithm, conv2d, conv2d_backward
 from helpers import channels_last, normal
 from strategies import dtypes, seeds
 
@@ -163,6 +163,26 @@ def test_what_is_chosen(dtype, rng):
         conv2d(x, weight, algorithm="fft")
     with pytest.raises(ValueError, match="algorithm.*None"):
         cycnn.convolution_algorithm(None)
+
+
+@pytest.mark.parametrize("c, k, kernel, size", [
+    (1, 32, 3, 28), (1, 16, 5, 28), (3, 32, 3, 32), (6, 16, 5, 14), (4, 32, 3, 28), (16, 4, 5, 28),
+    (8, 8, 5, 20), (32, 32, 3, 5), (16, 16, 3, 5), (64, 64, 3, 14), (24, 40, 5, 12)])
+def test_each_pass_takes_what_is_said(c, k, kernel, size, dtype, rng):
+    x, weight = normal(rng, dtype, 2, c, size, size), normal(rng, dtype, k, c, kernel, kernel)
+    dy = normal(rng, dtype, 2, k, size - kernel + 1, size - kernel + 1)
+    chosen = _algorithm.winograd_pays(dy.shape, x.shape, weight.shape, (1, 1, 0, 0, 1, 1, 1),
+                                      x.itemsize)
+    if c == 1:
+        assert not any(chosen)
+    if min(c, k) >= 32 and size > 10:
+        assert all(chosen)
+    results = {algorithm: (conv2d(x, weight, algorithm=algorithm),
+                           *conv2d_backward(dy, x, weight, algorithm=algorithm))
+               for algorithm in ("auto", "direct", "winograd")}
+    for i, winograd in enumerate(chosen):
+        np.testing.assert_array_equal(
+            results["auto"][i], results["winograd" if winograd else "direct"][i])
 
 
 def test_without_weight_gradient(rng):

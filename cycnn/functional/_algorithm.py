@@ -18,12 +18,17 @@ ALGORITHMS = ("auto", "direct", "winograd")
 
 _default = "auto"
 
-# Winograd's transformations are worth their cost from so many channels on, each side, and where
-# a direct convolution has so many times the multiplications. How many images there are does not
-# count, so that an image alone gives the same bits as in a batch.
-_CHANNELS = 16
-_GAIN = 1.8
 _LARGEST_WEIGHTS = 1 << 26  # bytes of transformed weights, of which there are several times as many
+
+# What Winograd's algorithm takes for each point of each tile, in fused multiply-adds of a vector:
+# those of the products, what each vector of channels costs that is transformed, and the rest, which
+# counts the more the less such a multiply-add does.
+_MULTIPLY = 1.05
+_READ = 6.5                 # a vector of x, or of dy for the gradient of x
+_WRITE = 8                  # a vector of y, or of dx
+_READ_GRADIENT = 7          # a vector of dy, for the gradient of the weight
+_POINT = 48 / LANES[4]
+_MARGIN = 1.08              # so much faster it must be than the direct sums at their best
 
 
 class convolution_algorithm:
@@ -86,10 +91,11 @@ def choose(algorithm, winograd):
     return winograd if algorithm == "auto" else _ALWAYS if algorithm == "winograd" else _NEVER
 
 
-def winograd_pays(out_shape, weight_shape, options, itemsize):
+def winograd_pays(out_shape, x_shape, weight_shape, options, itemsize):
     """For which passes Winograd's algorithm is the faster one; None where it is not possible.
 
-    `options` as in conv.Plan.
+    `options` as in conv.Plan. How many images there are does not count, so that an image alone gives
+    the same bits as in a batch.
     """
     _, k, out_h, out_w = out_shape
     c, size = weight_shape[1:3]
@@ -98,11 +104,20 @@ def winograd_pays(out_shape, weight_shape, options, itemsize):
     if weight_shape[2:] not in ((3, 3), (5, 5)):
         return None
     points = (size + TILE - 1) ** 2
-    tiles = -(-out_h // TILE) * -(-out_w // TILE)
-    gain = out_h * out_w * size * size / (tiles * points)
-    pays = (min(c, k) >= _CHANNELS and gain >= _GAIN
-            and itemsize * points * c * k <= _LARGEST_WEIGHTS)
-    return _ALWAYS if pays else _NEVER
+    if itemsize * points * c * k > _LARGEST_WEIGHTS:
+        return _NEVER
+    of_c, of_k = (-(-channels // LANES[itemsize]) for channels in (c, k))
+
+    def pays(height, width, vectors):
+        """`vectors`: what a point of a tile takes, in multiply-adds of a vector."""
+        tiles = -(-height // TILE) * -(-width // TILE)
+        direct = height * width * size * size * c * k / LANES[itemsize]
+        return _MARGIN * tiles * points * (vectors + _POINT) < direct
+
+    return Winograd(
+        pays(out_h, out_w, _MULTIPLY * c * of_k + _READ * of_c + _WRITE * of_k),
+        pays(*x_shape[2:], _MULTIPLY * k * of_c + _READ * of_k + _WRITE * of_c),
+        pays(out_h, out_w, _MULTIPLY * c * of_k + _READ * of_c + _READ_GRADIENT * of_k))
 
 
 def whole_vectors(channels, itemsize):

@@ -72,7 +72,8 @@ class Plan:
         self.dtype, self.options = dtype, options
         self.window, self.winograd_window = (oh, ow, *options), (oh, ow, *options[2:4])
         self.work = n * oh * ow * math.prod(weight_shape)
-        self.winograd = _algorithm.winograd_pays(out_shape, weight_shape, options, dtype.itemsize)
+        self.winograd = _algorithm.winograd_pays(out_shape, x_shape, weight_shape, options,
+                                                 dtype.itemsize)
         shapes = out_shape, x_shape, weight_shape, options, dtype.itemsize
         self.choose_winograd_kernels(shapes)
         # Without images no kernel is called.

@@ -4,7 +4,8 @@
  * (of a and b: b where either is NaN), and sums: of as many vectors as one has lanes, the sum of
  * each in its lane; sub, where_equal(a, b, x) = x where a is b, else 0, unless_below(y, x) = 0 where
  * y <= 0, else x, select_wins(a, b, x, y) = x where a > b or a is NaN, else y, and
- * load_where(p, bytes, byte) = p where `bytes` are `byte`, else 0. Which instructions these become
+ * load_where(p, bytes, byte) = p where `bytes` are `byte`, else 0; load_first and store_first of the
+ * first n numbers, fewer than a vector (the others are 0). Which instructions these become
  * is decided by the flags that setup.py compiles with. */
 #ifndef CYCNN_SIMD_H
 #define CYCNN_SIMD_H
@@ -150,6 +151,22 @@ ALWAYS_INLINE f64v f64_load_where(const double *p, const unsigned char *bytes, i
     return _mm512_maskz_loadu_pd(
         (__mmask8)_mm_cmpeq_epi8_mask(all, _mm_set1_epi8((char)byte)), p);
 }
+ALWAYS_INLINE f32v f32_load_first(const float *p, int n)
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+ALWAYS_INLINE f64v f64_load_first(const double *p, int n)
+{
+    return _mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+ALWAYS_INLINE void f32_store_first(float *p, f32v a, int n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), a);
+}
+ALWAYS_INLINE void f64_store_first(double *p, f64v a, int n)
+{
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), a);
+}
 X86_SUMS(_mm512)
 ALWAYS_INLINE f32v f32_sums(const f32v *v)
 {
@@ -215,6 +232,31 @@ ALWAYS_INLINE f64v f64_load_where(const double *p, const unsigned char *bytes, i
     const __m256i all = _mm256_set_epi64x(bytes[3], bytes[2], bytes[1], bytes[0]);
     return _mm256_and_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(all, _mm256_set1_epi64x(byte))),
                          _mm256_loadu_pd(p));
+}
+/* All ones in the first n lanes. */
+ALWAYS_INLINE __m256i x86_first8(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+ALWAYS_INLINE __m256i x86_first4(int n)
+{
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+ALWAYS_INLINE f32v f32_load_first(const float *p, int n)
+{
+    return _mm256_maskload_ps(p, x86_first8(n));
+}
+ALWAYS_INLINE f64v f64_load_first(const double *p, int n)
+{
+    return _mm256_maskload_pd(p, x86_first4(n));
+}
+ALWAYS_INLINE void f32_store_first(float *p, f32v a, int n)
+{
+    _mm256_maskstore_ps(p, x86_first8(n), a);
+}
+ALWAYS_INLINE void f64_store_first(double *p, f64v a, int n)
+{
+    _mm256_maskstore_pd(p, x86_first4(n), a);
 }
 X86_SUMS(_mm256)
 ALWAYS_INLINE f32v f32_sums(const f32v *v)
@@ -386,5 +428,23 @@ ALWAYS_INLINE f64v f64_load_where(const double *p, const unsigned char *bytes, i
 ALWAYS_INLINE f32v f32_sums(const f32v *v) { return v[0]; }
 ALWAYS_INLINE f64v f64_sums(const f64v *v) { return v[0]; }
 
+#endif
+
+#if !defined(__AVX2__) /* by way of memory */
+#define SIMD_FIRST(P, REAL, LANES)                                                                \
+    ALWAYS_INLINE P##v P##_load_first(const REAL *p, int n)                                       \
+    {                                                                                             \
+        REAL edge[LANES] = {0};                                                                   \
+        for (int i = 0; i < n; i++) edge[i] = p[i];                                               \
+        return P##_load(edge);                                                                    \
+    }                                                                                             \
+    ALWAYS_INLINE void P##_store_first(REAL *p, P##v a, int n)                                    \
+    {                                                                                             \
+        REAL edge[LANES];                                                                         \
+        P##_store(edge, a);                                                                       \
+        for (int i = 0; i < n; i++) p[i] = edge[i];                                               \
+    }
+SIMD_FIRST(f32, float, F32_LANES)
+SIMD_FIRST(f64, double, F64_LANES)
 #endif
 #endif

@@ -37,7 +37,7 @@ TILE = WINOGRAD_TILE
 
 cdef enum:
     # Bytes of values and products of one block.
-    BLOCK_BYTES = 614400
+    BLOCK_BYTES = 300000
 
 cdef struct Winograd:
     Py_ssize_t kernel           # r

@@ -3,21 +3,13 @@
 
 ALWAYS_INLINE SIMD(v) WINOGRAD(load_lanes)(const REAL *from, int lanes)
 {
-    REAL edge[LANES] = {0};
-    if (lanes == LANES) return SIMD(_load)(from);
-    memcpy(edge, from, lanes * sizeof(REAL));
-    return SIMD(_load)(edge);
+    return lanes == LANES ? SIMD(_load)(from) : SIMD(_load_first)(from, lanes);
 }
 
 ALWAYS_INLINE void WINOGRAD(store_lanes)(REAL *to, SIMD(v) a, int lanes)
 {
-    if (lanes == LANES)
-        SIMD(_store)(to, a);
-    else {
-        REAL edge[LANES];
-        SIMD(_store)(edge, a);
-        memcpy(to, edge, lanes * sizeof(REAL));
-    }
+    if (lanes == LANES) SIMD(_store)(to, a);
+    else SIMD(_store_first)(to, a, lanes);
 }
 
 /* The larger of two outputs; a NaN is larger than all numbers, and than a NaN before it. */
@@ -102,7 +94,7 @@ ALWAYS_INLINE void WINOGRAD(output_of)(const int n, const REAL *t, ptrdiff_t poi
         if (!end->pool)
             UNROLL for (int i = 0; i < 4; i++)
                 UNROLL for (int j = 0; j < 4; j++)
-                    PREFETCH_TO_WRITE(y + i * row + (4 + j) * pixel + first);
+                    PREFETCH_TO_WRITE(y + (4 + i) * row + j * pixel + first);
         WINOGRAD(of_points)(n, 4, 0, t + first, point, outputs);
         if (bias) {
             const SIMD(v) b = SIMD(_load)(bias + first);

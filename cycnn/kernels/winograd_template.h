@@ -206,7 +206,7 @@ LOCAL void WINOGRAD(gradient)(int n, const winograd_patch *dy, REAL *t, ptrdiff_
 /* u = G g G^T for one vector of channels; the r * r taps of g are `tap` numbers apart. */
 LOCAL void WINOGRAD(weight)(int n, const REAL *g, ptrdiff_t tap, REAL *u, ptrdiff_t point)
 {
-    winograd_patch taps;
+    winograd_patch taps = {{0}};
     for (int i = 0; i < n - 3; i++) taps.rows[i] = g + i * (n - 3) * tap;
     taps.pixel = tap;
     taps.begin = 0;
