@@ -37,6 +37,9 @@ cdef extern from "pool.h" nogil:
     void pool_max_row_double_byte(const double *x, double *y, unsigned char *winner,
                                   const Window *w, Py_ssize_t row) noexcept
 
+cdef enum:
+    LEAST_SENT = 8      # bytes for each step of the tile: fewer are not worth an instruction
+
 # Memory that a task sends for while it computes: what the next one will read first.
 cdef struct Ahead:
     const char *first
@@ -298,6 +301,9 @@ cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, c
         ahead.part += 1
         end = ahead.bytes * ahead.part // ahead.parts
         sum.ahead, sum.ahead_step = ahead.first + length, (end - length) // steps + 1
-        tile_rows_ahead(&sum, plan.columns.count, lanes, a, b, start, c, flags)
+        if sum.ahead_step > LEAST_SENT:
+            tile_rows_ahead(&sum, plan.columns.count, lanes, a, b, start, c, flags)
+        else:
+            tile_rows(&sum, plan.columns.count, lanes, a, b, start, c, flags)
     else:
         tile_rows(&sum, plan.columns.count, lanes, a, b, start, c, flags)
