@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import cycnn
 import reference
 from calls import assert_identical
-from cycnn.functional import _algorithm, conv2d, conv2d_backward
+from cycnn.functional import conv2d, conv2d_backward
+from cycnn.functional.conv import plan_for
 from helpers import channels_last, normal
 from strategies import dtypes, seeds
 
@@ -171,8 +172,7 @@ def test_what_is_chosen(dtype, rng):
 def test_each_pass_takes_what_is_said(c, k, kernel, size, dtype, rng):
     x, weight = normal(rng, dtype, 2, c, size, size), normal(rng, dtype, k, c, kernel, kernel)
     dy = normal(rng, dtype, 2, k, size - kernel + 1, size - kernel + 1)
-    chosen = _algorithm.winograd_pays(dy.shape, x.shape, weight.shape, (1, 1, 0, 0, 1, 1, 1),
-                                      x.itemsize)
+    chosen = plan_for(x.shape, weight.shape, x.dtype, 1, 0, 1, 1).winograd
     if c == 1:
         assert not any(chosen)
     if min(c, k) >= 32 and size > 10:

@@ -50,12 +50,12 @@ def _faster(n, src, dst, size, kernel, itemsize, edge, channels_edge, sums):
     if 8 * horizontal * side * src * vector > _LARGEST_LINES:
         return False, False
     strips = _MARGIN * (src * dst + edge * (src + dst)) * (1 + sums * side * side * vector)
+    whole_src, whole_dst = (-(-count // lanes) * lanes for count in (src, dst))
+    channels = src * whole_dst + channels_edge * (whole_src + whole_dst)
     if min(src, dst) >= _ENOUGH:
         n = 1
-        whole_src, whole_dst = (-(-count // lanes) * lanes for count in (src, dst))
-        channels = src * whole_dst + channels_edge * (whole_src + whole_dst)
-        if strips / _filled(vertical, lanes) > channels:
-            return False, False
+    if strips / _filled(n * vertical, lanes) > channels:
+        return False, False
     strips *= side * side * vertical * horizontal / _filled(n * vertical, lanes)
     speed = max(_filled(dst, lanes), _DIRECT_STRIPS * _filled(n * height, lanes))
     return True, strips < _DIRECT * kernel * kernel * height * width * src * dst / speed

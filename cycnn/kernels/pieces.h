@@ -70,11 +70,14 @@ PIECE_TYPE(f64, SCALAR_FIRST, SCALAR_SECOND) { (void)a; }
 
 #endif
 
-/* Row i of a square is to be at a[place(i)]; once transposed, its column k is at a[k]. The pieces of
+/* Row i of a square is to be at a[square_row(i)]; once transposed, its column k is at a[k]. The pieces of
  * vectors change places first, then the numbers in each piece: number i of vector j with number j
  * of vector i. */
 #define SQUARE_TYPE(P, LANES, PIECE)                                                              \
-    ALWAYS_INLINE int P##_place(int row) { return row % PIECE * (LANES / PIECE) + row / PIECE; }  \
+    ALWAYS_INLINE int P##_square_row(int row)                                                     \
+    {                                                                                             \
+        return row % PIECE * (LANES / PIECE) + row / PIECE;                                       \
+    }                                                                                             \
     ALWAYS_INLINE void P##_swap_numbers(P##v *a)                                                  \
     {                                                                                             \
         P##v t[PIECE];                                                                            \

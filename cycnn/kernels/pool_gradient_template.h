@@ -41,7 +41,7 @@ ALWAYS_INLINE void POOL(spread_half)(const REAL *dy, const unsigned char *winner
 
 /* A row of 2 x 2 windows side by side, from the corner of the image dx on: writes each of their
  * pixels once, in the order of memory, and zeros to the column and row that may be left over. */
-static void POOL(spread_row)(const REAL *dy, const unsigned char *winner, REAL *dx,
+LOCAL void POOL(spread_row)(const REAL *dy, const unsigned char *winner, REAL *dx,
                              const pool_window *w, ptrdiff_t row, int stream)
 {
     const ptrdiff_t line = w->width * w->channels;

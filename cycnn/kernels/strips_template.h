@@ -5,7 +5,7 @@
 ALWAYS_INLINE void STRIPS(interleave_square)(const REAL *const *from, ptrdiff_t i, REAL *to)
 {
     SIMD(v) a[LANES];
-    UNROLL for (int k = 0; k < LANES; k++) a[SIMD(_place)(k)] = SIMD(_load)(from[k] + i);
+    UNROLL for (int k = 0; k < LANES; k++) a[SIMD(_square_row)(k)] = SIMD(_load)(from[k] + i);
     SIMD(_transpose_square)(a);
     UNROLL for (int k = 0; k < LANES; k++) SIMD(_store)(to + k * LANES, a[k]);
 }
@@ -14,7 +14,7 @@ ALWAYS_INLINE void STRIPS(interleave_square)(const REAL *const *from, ptrdiff_t 
 ALWAYS_INLINE void STRIPS(part_square)(const REAL *from, ptrdiff_t i, REAL *const *to)
 {
     SIMD(v) a[LANES];
-    UNROLL for (int k = 0; k < LANES; k++) a[SIMD(_place)(k)] = SIMD(_load)(from + k * LANES);
+    UNROLL for (int k = 0; k < LANES; k++) a[SIMD(_square_row)(k)] = SIMD(_load)(from + k * LANES);
     SIMD(_transpose_square)(a);
     UNROLL for (int k = 0; k < LANES; k++) SIMD(_store)(to[k] + i, a[k]);
 }

@@ -14,7 +14,7 @@
                                            ptrdiff_t y_row)                                       \
     {                                                                                             \
         P##v a[LANES];                                                                            \
-        UNROLL for (int i = 0; i < LANES; i++) a[P##_place(i)] = P##_load(x + i * x_row);         \
+        UNROLL for (int i = 0; i < LANES; i++) a[P##_square_row(i)] = P##_load(x + i * x_row);         \
         P##_transpose_square(a);                                                                  \
         UNROLL for (int i = 0; i < LANES; i++) P##_store(y + i * y_row, a[i]);                    \
     }
