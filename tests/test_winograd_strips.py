@@ -157,8 +157,9 @@ def test_the_choice(as_chosen):
 
     everywhere, nowhere = _algorithm.Winograd(*3 * [True]), _algorithm.Winograd(*3 * [False])
     for itemsize in (4, 8):
-        assert best(128, 6, 28, 6, 5, 2, itemsize) == everywhere
-        assert best(32, 8, 28, 8, 3, 1, itemsize) == everywhere
+        if strips.LANES[itemsize] > 6:      # else channels fill vectors by themselves
+            assert best(128, 6, 28, 6, 5, 2, itemsize) == everywhere
+            assert best(32, 6, 28, 6, 3, 1, itemsize) == everywhere
         assert best(128, 6, 28, 6, 5, 2, itemsize, possible=False) == nowhere
         assert best(0, 6, 28, 6, 5, 2, itemsize) == nowhere
         assert best(1, 6, 4, 6, 3, 1, itemsize) == nowhere
