@@ -5,7 +5,7 @@ result has the memory format of the argument.
 """
 
 from ..kernels import cpu
-from ..kernels import pool as kernels
+from ..kernels import avg_pool as kernels
 from . import _check, _format
 from ._memory import empty
 from ._windows import images_of, rows_of, sizes_of, window_geometry

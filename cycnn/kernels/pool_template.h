@@ -1,137 +1,207 @@
-/* The functions of pool.h for one pair of types: REAL numbers, TAP winners, POOL(...) the name. */
+/* Maxima, for one pair of types: REAL numbers in vectors SIMD(v) of LANES, TAP winners, POOL(...) the
+ * name. */
 
-/* y[i] = the maximum over the window whose pixels for i are x[i * step + u * down + v * right], and
- * winner[i] = u * kernel_w + v of the first maximum, or of the last NaN. */
-ALWAYS_INLINE void POOL(any)(const REAL *x, REAL *RESTRICT y, TAP *RESTRICT winner,
+/* LANES numbers `step` apart, or n of them and zeros. */
+ALWAYS_INLINE SIMD(v) POOL(load)(const REAL *x, const int how, ptrdiff_t step, ptrdiff_t n)
+{
+    REAL part[LANES] = {0};
+    if (how == POOL_WHOLE) return SIMD(_load)(x);
+    if (how == POOL_EVERY_OTHER) return SIMD(_every_other)(x);
+    for (ptrdiff_t i = 0; i < n; i++) part[i] = x[i * step];
+    return SIMD(_load)(part);
+}
+
+ALWAYS_INLINE void POOL(store)(REAL *y, SIMD(v) best, const int how, ptrdiff_t n)
+{
+    REAL part[LANES];
+    if (how == POOL_PART) {
+        SIMD(_store)(part, best);
+        memcpy(y, part, n * sizeof(REAL));
+    } else {
+        SIMD(_store)(y, best);
+    }
+}
+
+/* Winner row * kernel_w + column. A byte's is all in `column`, as is that of a 2 x 2 window. */
+ALWAYS_INLINE void POOL(store_winners)(TAP *winner, SIMD(v) row, SIMD(v) column,
+                                       ptrdiff_t kernel_w, const int how, ptrdiff_t n)
+{
+    unsigned char part[LANES];
+    REAL rows[LANES], columns[LANES];
+    if (sizeof(TAP) > 1) {
+        SIMD(_store)(rows, row);
+        SIMD(_store)(columns, column);
+        for (ptrdiff_t i = 0; i < n; i++)
+            winner[i] = (TAP)((TAP)rows[i] * (TAP)kernel_w + (TAP)columns[i]);
+    } else if (how == POOL_PART) {
+        SIMD(_bytes)(part, column);
+        memcpy(winner, part, n);
+    } else {
+        SIMD(_bytes)((unsigned char *)winner, column);
+    }
+}
+
+/* y = the maxima of n <= LANES windows, whose pixels for tap (u, v) begin at x + u * down + v * right
+ * and lie `step` apart, and with `wanted` winner = the first maximum, or the last NaN. */
+ALWAYS_INLINE void POOL(any)(const int wanted, const int how, const REAL *x, REAL *y, TAP *winner,
                              ptrdiff_t down, ptrdiff_t right, ptrdiff_t kernel_w, pool_taps us,
-                             pool_taps vs, const int block, const int step, const int wanted)
+                             pool_taps vs, ptrdiff_t step, ptrdiff_t n)
 {
-    int won[POOL_BLOCK];
-    const int first = (int)(us.first * kernel_w + vs.first);
-    VECTORS for (int i = 0; i < block; i++) {
-        y[i] = -(REAL)INFINITY;
-        won[i] = first;
-    }
-    for (ptrdiff_t u = us.first; u < us.end; u++)
+    const int bytes = sizeof(TAP) == 1;
+    const SIMD(v) one = SIMD(_set1)(1);
+    const ptrdiff_t first = (bytes ? us.first * kernel_w : 0) + vs.first;
+    SIMD(v) best = SIMD(_set1)(-(REAL)INFINITY);
+    SIMD(v) row = SIMD(_set1)((REAL)us.first), column = SIMD(_set1)((REAL)first);
+    for (ptrdiff_t u = us.first; u < us.end; u++) {
+        const SIMD(v) this_row = SIMD(_set1)((REAL)u);
+        SIMD(v) tap = SIMD(_set1)((REAL)((bytes ? u * kernel_w : 0) + vs.first));
         for (ptrdiff_t v = vs.first; v < vs.end; v++) {
-            const REAL *p = x + u * down + v * right;
-            const int tap = (int)(u * kernel_w + v);
-            VECTORS for (int i = 0; i < block; i++) {
-                const REAL value = p[i * step];
-                const int wins = (value > y[i]) | (value != value);
-                y[i] = wins ? value : y[i];
-                won[i] = wins ? tap : won[i];
+            SIMD(v) value = POOL(load)(x + u * down + v * right, how, step, n);
+            KEEP(value);
+            if (wanted) {
+                column = SIMD(_select_wins)(value, best, tap, column);
+                if (!bytes) row = SIMD(_select_wins)(value, best, this_row, row);
+                tap = SIMD(_add)(tap, one);
             }
+            best = SIMD(_select_wins)(value, best, value, best);
         }
-    if (wanted)
-        VECTORS for (int i = 0; i < block; i++) winner[i] = (TAP)won[i];
+    }
+    POOL(store)(y, best, how, n);
+    if (wanted) POOL(store_winners)(winner, row, column, kernel_w, how, n);
 }
 
-/* n channels of one window, or with one channel n windows `step` pixels apart. */
-ALWAYS_INLINE void POOL(window)(const REAL *x, REAL *y, TAP *winner, const pool_window *w,
-                                pool_taps us, pool_taps vs, ptrdiff_t n, const int block,
-                                const int step, const int wanted)
+/* The same for whole windows of 2 x 2. */
+ALWAYS_INLINE void POOL(four)(const int relu, const int wanted, const int how, const REAL *x,
+                              REAL *y, TAP *winner, ptrdiff_t down, ptrdiff_t right,
+                              ptrdiff_t step, ptrdiff_t n)
 {
+    SIMD(v) a = POOL(load)(x, how, step, n), b = POOL(load)(x + right, how, step, n);
+    SIMD(v) c = POOL(load)(x + down, how, step, n);
+    SIMD(v) d = POOL(load)(x + down + right, how, step, n), won;
+    KEEP(a); KEEP(b); KEEP(c); KEEP(d);
+    POOL(store)(y, POOL(square)(a, b, c, d, relu, &won), how, n);
+    if (wanted) POOL(store_winners)(winner, SIMD(_set1)(0), won, 2, how, n);
+}
+
+/* LANES results, or n, side by side in y. With `square`, the windows are whole ones of 2 x 2. */
+ALWAYS_INLINE void POOL(vector)(const int square, const int relu, const int wanted, const int how,
+                                const REAL *x, REAL *y, TAP *winner, ptrdiff_t down,
+                                ptrdiff_t right, ptrdiff_t kernel_w, pool_taps us, pool_taps vs,
+                                ptrdiff_t step, ptrdiff_t n)
+{
+    if (square)
+        POOL(four)(relu, wanted, how, x, y, winner, down, right, step, n);
+    else
+        POOL(any)(wanted, how, x, y, winner, down, right, kernel_w, us, vs, step, n);
+}
+
+/* n results. Memory is sent for from `ahead` on, unless that is NULL. */
+ALWAYS_INLINE void POOL(run)(const int square, const int relu, const int wanted, const int how,
+                             const REAL *x, REAL *y, TAP *winner, const pool_window *w,
+                             pool_taps us, pool_taps vs, ptrdiff_t step, ptrdiff_t n,
+                             const char *ahead)
+{
+    /* In local variables: the compiler must suppose that a vector's store changes anything else. */
     const ptrdiff_t down = w->dilation_h * w->width * w->channels;
-    const ptrdiff_t right = w->dilation_w * w->channels;
-    const int square = us.end - us.first == 2 && vs.end - vs.first == 2 && w->kernel_h == 2 &&
-                       w->kernel_w == 2;
-    for (ptrdiff_t i = 0; i < n; i += block) {
-        if (i > n - block) i = n - block;
-        TAP *to = wanted ? winner + i : winner;
-        if (square && w->relu)
-            POOL(square)(x + i * step, y + i, to, down, right, 1, block, step, wanted);
-        else if (square)
-            POOL(square)(x + i * step, y + i, to, down, right, 0, block, step, wanted);
-        else
-            POOL(any)(x + i * step, y + i, to, down, right, w->kernel_w, us, vs, block, step,
-                      wanted);
+    const ptrdiff_t right = w->dilation_w * w->channels, kernel_w = w->kernel_w;
+    const ptrdiff_t forward = (square ? 4 : w->stride_h * w->stride_w) * LANES * sizeof(REAL);
+    if (n < LANES) {
+        POOL(vector)(square, relu, wanted, POOL_PART, x, y, winner, down, right, kernel_w, us, vs,
+                     step, n);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < n; i += LANES) {
+        if (ahead)
+            for (ptrdiff_t line = 0; line < forward; line += 64) PREFETCH(ahead + line);
+        ahead += ahead ? forward : 0;
+        if (i > n - LANES) i = n - LANES;
+        POOL(vector)(square, relu, wanted, how, x + i * step, y + i, wanted ? winner + i : winner,
+                     down, right, kernel_w, us, vs, step, LANES);
     }
 }
 
-/* One row of outputs; x is the image, y and winner are the row. */
-ALWAYS_INLINE void POOL(row)(const REAL *x, REAL *y, TAP *winner, const pool_window *w,
-                             ptrdiff_t row, const int wanted)
+/* The windows of columns [inner, outer), which lie within the row. */
+ALWAYS_INLINE void POOL(inner)(const int square, const int relu, const int wanted, const REAL *x,
+                               REAL *y, TAP *winner, const pool_window *w, pool_taps us)
 {
-    const ptrdiff_t top = row * w->stride_h - w->pad_h;
-    const pool_taps us = pool_within(top, w->kernel_h, w->dilation_h, w->height);
-    ptrdiff_t n = w->channels, column = 0;
-    x += top * w->width * w->channels;
-    while (column < w->out_width) {
-        const ptrdiff_t left = column * w->stride_w - w->pad_w, o = column * w->channels;
-        const pool_taps vs = pool_within(left, w->kernel_w, w->dilation_w, w->width);
-        const REAL *corner = x + left * w->channels;
-        TAP *to = wanted ? winner + o : winner;
-        if (w->channels == 1 && column >= w->inner && column < w->outer && w->stride_w <= 2) {
-            n = w->outer - column;
-            if (w->stride_w == 1) {
-                POOL_EACH_BLOCK(n, POOL(window)(corner, y + o, to, w, us, vs, n, block, 1, wanted))
-            } else {
-                POOL_EACH_BLOCK(n, POOL(window)(corner, y + o, to, w, us, vs, n, block, 2, wanted))
-            }
-            column = w->outer;
-        } else {
-            n = w->channels;
-            POOL_EACH_BLOCK(n, POOL(window)(corner, y + o, to, w, us, vs, n, block, 1, wanted))
-            column++;
-        }
+    const ptrdiff_t begin = w->inner, end = w->outer;
+    const ptrdiff_t channels = w->channels, stride = w->stride_w;
+    const pool_taps vs = {0, w->kernel_w};
+    /* In bytes for one number of y, as in `run`. */
+    const ptrdiff_t forward = (square ? 4 : w->stride_h * stride) * sizeof(REAL);
+    const char *ahead = (const char *)(x - w->pad_w * channels) + POOL_AHEAD;
+    x += (begin * stride - w->pad_w) * channels;
+    y += begin * channels;
+    if (wanted) winner += begin * channels;
+    if (channels == 1) {
+        const ptrdiff_t n = end - begin;
+        ahead += begin * forward;
+        if (stride == 1)
+            POOL(run)(square, relu, wanted, POOL_WHOLE, x, y, winner, w, us, vs, 1, n, ahead);
+        else if (stride == 2)
+            POOL(run)(square, relu, wanted, POOL_EVERY_OTHER, x, y, winner, w, us, vs, 2, n, ahead);
+        else
+            POOL(run)(square, relu, wanted, POOL_PART, x, y, winner, w, us, vs, stride, n, ahead);
+        return;
+    }
+    /* A vector of few channels may reach over so many windows to the right. */
+    const ptrdiff_t over = (LANES - 1) / channels;
+    for (ptrdiff_t column = begin; column < end; column++) {
+        const ptrdiff_t n = channels >= LANES || column + over >= end ? channels : LANES;
+        POOL(run)(square, relu, wanted, POOL_WHOLE, x, y, winner, w, us, vs, 1, n,
+                  ahead + column * channels * forward);
+        x += stride * channels;
+        y += channels;
+        if (wanted) winner += channels;
     }
 }
 
+/* Each a function of its own: inlined into one, their loops would share its registers. */
+#define POOL_INNER(name, square, relu, wanted)                                                    \
+    static APART void POOL(name)(const REAL *x, REAL *y, TAP *winner, const pool_window *w,       \
+                                 pool_taps us)                                                    \
+    {                                                                                             \
+        POOL(inner)(square, relu, wanted, x, y, winner, w, us);                                   \
+    }
+POOL_INNER(square_winners_relu, 1, 1, 1)
+POOL_INNER(square_winners, 1, 0, 1)
+POOL_INNER(square_relu, 1, 1, 0)
+POOL_INNER(square_only, 1, 0, 0)
+POOL_INNER(any_winners, 0, 0, 1)
+POOL_INNER(any_only, 0, 0, 0)
+#undef POOL_INNER
+
+/* The window of one column, which may reach over the edges. */
+static APART void POOL(edge)(const REAL *x, REAL *y, TAP *winner, const pool_window *w,
+                             pool_taps us, ptrdiff_t column)
+{
+    const ptrdiff_t left = column * w->stride_w - w->pad_w, channels = w->channels;
+    const pool_taps vs = pool_within(left, w->kernel_w, w->dilation_w, w->width);
+    x += left * channels, y += column * channels;
+    if (winner)
+        POOL(run)(0, 0, 1, POOL_WHOLE, x, y, winner + column * channels, w, us, vs, 1, channels, NULL);
+    else
+        POOL(run)(0, 0, 0, POOL_WHOLE, x, y, NULL, w, us, vs, 1, channels, NULL);
+}
+
+/* One row of outputs; x is the image, y and winner (or NULL) are the row. */
 static void POOL(max_row)(const REAL *x, REAL *y, TAP *winner, const pool_window *w,
                           ptrdiff_t row)
 {
-    if (winner) POOL(row)(x, y, winner, w, row, 1);
-    else POOL(row)(x, y, winner, w, row, 0);
-}
-
-/* dx of a 2 x 2 window that shares no pixel with another: dy where it won, else 0. */
-ALWAYS_INLINE void POOL(spread)(const REAL *RESTRICT dy, const TAP *RESTRICT winner,
-                                REAL *RESTRICT dx, ptrdiff_t down, ptrdiff_t right, ptrdiff_t n,
-                                const int block, const int step)
-{
-    for (ptrdiff_t i = 0; i < n; i += block) {
-        if (i > n - block) i = n - block;
-        int won[POOL_BLOCK];
-        REAL *p = dx + i * step;
-        VECTORS for (int j = 0; j < block; j++) won[j] = winner[i + j];
-        VECTORS for (int j = 0; j < block; j++) {
-            const REAL gradient = dy[i + j], zero = 0;
-            p[j * step] = won[j] == 0 ? gradient : zero;
-            p[j * step + right] = won[j] == 1 ? gradient : zero;
+    const ptrdiff_t top = row * w->stride_h - w->pad_h;
+    const pool_taps us = pool_within(top, w->kernel_h, w->dilation_h, w->height);
+    const int square = us.end - us.first == 2 && w->kernel_h == 2 && w->kernel_w == 2
+        && w->stride_h == 2 && w->stride_w == 2;
+    x += top * w->width * w->channels;
+    if (w->inner < w->outer)
+        switch (4 * square + 2 * (square && w->relu) + (winner != NULL)) {
+            case 7: POOL(square_winners_relu)(x, y, winner, w, us); break;
+            case 6: POOL(square_relu)(x, y, winner, w, us); break;
+            case 5: POOL(square_winners)(x, y, winner, w, us); break;
+            case 4: POOL(square_only)(x, y, winner, w, us); break;
+            case 1: POOL(any_winners)(x, y, winner, w, us); break;
+            default: POOL(any_only)(x, y, winner, w, us);
         }
-        p += down;
-        VECTORS for (int j = 0; j < block; j++) {
-            const REAL gradient = dy[i + j], zero = 0;
-            p[j * step] = won[j] == 2 ? gradient : zero;
-            p[j * step + right] = won[j] == 3 ? gradient : zero;
-        }
-    }
+    for (ptrdiff_t column = 0; column < w->out_width; column++)
+        if (column < w->inner || column >= w->outer) POOL(edge)(x, y, winner, w, us, column);
 }
-
-/* A row of 2 x 2 windows side by side, from the corner of the image dx on: writes each of their
- * pixels once, and zeros to the column and row that may be left over. */
-ALWAYS_INLINE void POOL(spread_row)(const REAL *dy, const TAP *winner, REAL *dx,
-                                    const pool_window *w, ptrdiff_t row)
-{
-    const ptrdiff_t channels = w->channels, line = w->width * channels;
-    dx += 2 * row * line;
-    if (channels == 1) {
-        POOL_EACH_BLOCK(w->out_width,
-                        POOL(spread)(dy, winner, dx, line, 1, w->out_width, block, 2))
-    } else {
-        POOL_EACH_BLOCK(channels,
-            for (ptrdiff_t column = 0; column < w->out_width; column++)
-                POOL(spread)(dy + column * channels, winner + column * channels,
-                             dx + 2 * column * channels, line, channels, channels, block, 1))
-    }
-    if (w->width % 2) {
-        memset(dx + line - channels, 0, channels * sizeof(REAL));
-        memset(dx + 2 * line - channels, 0, channels * sizeof(REAL));
-    }
-    if (w->height % 2 && row == w->out_height - 1) memset(dx + 2 * line, 0, line * sizeof(REAL));
-}
-
-#undef REAL
-#undef TAP
-#undef POOL

@@ -2,7 +2,7 @@
  *
  * Each has load, store, set1 (one number in every lane), add, mul, fma(a, b, c) = a * b + c, max
  * (of a and b: b where either is NaN), and sums: of as many vectors as one has lanes, the sum of
- * each in its lane. f32v has sub, select_wins(a, b, x, y) = x where a > b or a is NaN, else y, and
+ * each in its lane; sub, select_wins(a, b, x, y) = x where a > b or a is NaN, else y, and
  * load_where(p, bytes, byte) = p where `bytes` are `byte`, else 0. Which instructions these become
  * is decided by the flags that setup.py compiles with. */
 #ifndef CYCNN_SIMD_H
@@ -98,13 +98,26 @@ SIMD_TYPE(f64, double, __m512d, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_p
 ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return _mm512_sub_ps(a, b); }
 ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ)
-                                    | _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), y, x);
+    /* Where y stays. A comparison under a mask is cheaper than joining two masks. */
+    const __mmask16 number = _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q);
+    return _mm512_mask_blend_ps(_mm512_mask_cmp_ps_mask(number, a, b, _CMP_NGT_UQ), x, y);
 }
 ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, int byte)
 {
     const __m128i all = _mm_loadu_si128((const __m128i *)bytes);
     return _mm512_maskz_loadu_ps(_mm_cmpeq_epi8_mask(all, _mm_set1_epi8((char)byte)), p);
+}
+ALWAYS_INLINE f64v f64_sub(f64v a, f64v b) { return _mm512_sub_pd(a, b); }
+ALWAYS_INLINE f64v f64_select_wins(f64v a, f64v b, f64v x, f64v y)
+{
+    return _mm512_mask_blend_pd(_mm512_cmp_pd_mask(a, b, _CMP_GT_OQ)
+                                    | _mm512_cmp_pd_mask(a, a, _CMP_UNORD_Q), y, x);
+}
+ALWAYS_INLINE f64v f64_load_where(const double *p, const unsigned char *bytes, int byte)
+{
+    const __m128i all = _mm_loadl_epi64((const __m128i *)bytes);
+    return _mm512_maskz_loadu_pd(
+        (__mmask8)_mm_cmpeq_epi8_mask(all, _mm_set1_epi8((char)byte)), p);
 }
 X86_SUMS(_mm512)
 ALWAYS_INLINE f32v f32_sums(const f32v *v)
@@ -144,6 +157,18 @@ ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, in
     return _mm256_and_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(all, _mm256_set1_epi32(byte))),
                          _mm256_loadu_ps(p));
 }
+ALWAYS_INLINE f64v f64_sub(f64v a, f64v b) { return _mm256_sub_pd(a, b); }
+ALWAYS_INLINE f64v f64_select_wins(f64v a, f64v b, f64v x, f64v y)
+{
+    return _mm256_blendv_pd(y, x, _mm256_or_pd(_mm256_cmp_pd(a, b, _CMP_GT_OQ),
+                                               _mm256_cmp_pd(a, a, _CMP_UNORD_Q)));
+}
+ALWAYS_INLINE f64v f64_load_where(const double *p, const unsigned char *bytes, int byte)
+{
+    const __m256i all = _mm256_set_epi64x(bytes[3], bytes[2], bytes[1], bytes[0]);
+    return _mm256_and_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(all, _mm256_set1_epi64x(byte))),
+                         _mm256_loadu_pd(p));
+}
 X86_SUMS(_mm256)
 ALWAYS_INLINE f32v f32_sums(const f32v *v)
 {
@@ -181,6 +206,19 @@ ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, in
     return _mm_and_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(all, _mm_set1_epi32(byte))),
                       _mm_loadu_ps(p));
 }
+ALWAYS_INLINE f64v f64_sub(f64v a, f64v b) { return _mm_sub_pd(a, b); }
+ALWAYS_INLINE f64v f64_select_wins(f64v a, f64v b, f64v x, f64v y)
+{
+    const __m128d wins = _mm_or_pd(_mm_cmpgt_pd(a, b), _mm_cmpunord_pd(a, a));
+    return _mm_or_pd(_mm_and_pd(wins, x), _mm_andnot_pd(wins, y));
+}
+ALWAYS_INLINE f64v f64_load_where(const double *p, const unsigned char *bytes, int byte)
+{
+    /* Equal in both halves of a number. */
+    const __m128i all = _mm_set_epi32(bytes[1], bytes[1], bytes[0], bytes[0]);
+    return _mm_and_pd(_mm_castsi128_pd(_mm_cmpeq_epi32(all, _mm_set1_epi32(byte))),
+                      _mm_loadu_pd(p));
+}
 X86_SUMS(_mm)
 ALWAYS_INLINE f32v f32_sums(const f32v *v) { return f32_sum4(v); }
 ALWAYS_INLINE f64v f64_sums(const f64v *v) { return f64_sum2(v); }
@@ -208,6 +246,18 @@ ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, in
     const uint32_t all[4] = {bytes[0], bytes[1], bytes[2], bytes[3]};
     const uint32x4_t wanted = vceqq_u32(vld1q_u32(all), vdupq_n_u32((uint32_t)byte));
     return vreinterpretq_f32_u32(vandq_u32(wanted, vreinterpretq_u32_f32(vld1q_f32(p))));
+}
+ALWAYS_INLINE f64v f64_sub(f64v a, f64v b) { return vsubq_f64(a, b); }
+ALWAYS_INLINE f64v f64_select_wins(f64v a, f64v b, f64v x, f64v y)
+{
+    const uint64x2_t number = vceqq_f64(a, a);
+    return vbslq_f64(vcgtq_f64(a, b), x, vbslq_f64(number, y, x));
+}
+ALWAYS_INLINE f64v f64_load_where(const double *p, const unsigned char *bytes, int byte)
+{
+    const uint64_t all[2] = {bytes[0], bytes[1]};
+    const uint64x2_t wanted = vceqq_u64(vld1q_u64(all), vdupq_n_u64((uint64_t)byte));
+    return vreinterpretq_f64_u64(vandq_u64(wanted, vreinterpretq_u64_f64(vld1q_f64(p))));
 }
 ALWAYS_INLINE f32v f32_sums(const f32v *v)
 {
@@ -238,6 +288,15 @@ ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
     return a > b || a != a ? x : y;
 }
 ALWAYS_INLINE f32v f32_load_where(const float *p, const unsigned char *bytes, int byte)
+{
+    return bytes[0] == byte ? p[0] : 0;
+}
+ALWAYS_INLINE f64v f64_sub(f64v a, f64v b) { return a - b; }
+ALWAYS_INLINE f64v f64_select_wins(f64v a, f64v b, f64v x, f64v y)
+{
+    return a > b || a != a ? x : y;
+}
+ALWAYS_INLINE f64v f64_load_where(const double *p, const unsigned char *bytes, int byte)
 {
     return bytes[0] == byte ? p[0] : 0;
 }

@@ -51,7 +51,6 @@ typedef struct {
 } strips_weight_sum;
 
 #define REAL float
-#define TAP float
 #define POOL(name) strips_##name##_float
 #define SIMD(name) f32##name
 #define LANES F32_LANES
@@ -62,7 +61,6 @@ typedef struct {
 #include "strips_pool_template.h"
 
 #define REAL double
-#define TAP double
 #define POOL(name) strips_##name##_double
 #define SIMD(name) f64##name
 #define LANES F64_LANES

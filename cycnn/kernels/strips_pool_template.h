@@ -10,10 +10,12 @@ LOCAL void STRIPS(pool)(const REAL *upper, const REAL *lower, ptrdiff_t windows,
     const ptrdiff_t right = channels * LANES;
     for (ptrdiff_t w = 0; w < windows; w++)
         for (ptrdiff_t i = 0; i < right; i += LANES) {
-            const REAL *x = upper + 2 * w * right + i;
-            const ptrdiff_t to = w * right + i;
-            if (relu) POOL(square)(x, y + to, won + to, lower - upper, right, 1, LANES, 1, 1);
-            else POOL(square)(x, y + to, won + to, lower - upper, right, 0, LANES, 1, 1);
+            const REAL *a = upper + 2 * w * right + i, *c = lower + 2 * w * right + i;
+            SIMD(v) best, tap;
+            best = POOL(square)(SIMD(_load)(a), SIMD(_load)(a + right), SIMD(_load)(c),
+                                SIMD(_load)(c + right), relu, &tap);
+            SIMD(_store)(y + w * right + i, best);
+            SIMD(_store)(won + w * right + i, tap);
         }
 }
 
@@ -48,7 +50,6 @@ LOCAL void STRIPS(bytes)(const REAL *won, ptrdiff_t n, unsigned char *RESTRICT t
 }
 
 #undef REAL
-#undef TAP
 #undef POOL
 #undef SIMD
 #undef LANES

@@ -3,7 +3,6 @@
 #ifndef CYCNN_WINNERS_H
 #define CYCNN_WINNERS_H
 
-#define BLOCK_MOST 16 /* windows or channels that square_template.h takes at once, at the most */
 #define NO_WINNER 4   /* nothing in the window is above 0: the ReLU lets no gradient through */
 
 #endif

@@ -1,0 +1,179 @@
+"""Average pooling over (N, H, W, C) memory, and the mean of whole images.
+
+Images in planes (channels first) come as images of one channel.
+"""
+
+from cython.parallel cimport prange
+from libc.string cimport memset
+
+from .tile cimport real
+from .windows cimport Window, window
+
+cdef enum:
+    CHANNELS = 64       # channels of one task
+
+
+def average_pool(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, tuple geometry,
+                 bint count_padding, int threads):
+    """y = the mean of each window; padding counts as zeros if `count_padding`, else not at all."""
+    cdef Window w = window(geometry, x.shape[1], x.shape[2], y.shape[1], y.shape[2], x.shape[3])
+    cdef Py_ssize_t rows = x.shape[0] * w.out_height, row
+    cdef const real *px = &x[0, 0, 0, 0]
+    cdef real *py = &y[0, 0, 0, 0]
+    with nogil:
+        if threads == 1:
+            for row in range(rows):
+                average_row(px, py, &w, row, count_padding)
+        else:
+            for row in prange(rows, num_threads=threads, schedule="static"):
+                average_row(px, py, &w, row, count_padding)
+
+
+def average_pool_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, tuple geometry,
+                          bint count_padding, int threads):
+    """dx = the sum over the windows of each pixel of their dy / size."""
+    cdef Window w = window(geometry, dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2],
+                           dx.shape[3])
+    cdef Py_ssize_t tasks = dx.shape[0] * ((w.channels + CHANNELS - 1) // CHANNELS), i
+    cdef const real *pdy = &dy[0, 0, 0, 0]
+    cdef real *pdx = &dx[0, 0, 0, 0]
+    with nogil:
+        if threads == 1:
+            for i in range(tasks):
+                average_backward(pdy, pdx, &w, i, count_padding)
+        else:
+            for i in prange(tasks, num_threads=threads, schedule="static"):
+                average_backward(pdy, pdx, &w, i, count_padding)
+
+
+cdef inline Py_ssize_t span(Py_ssize_t start, Py_ssize_t kernel, Py_ssize_t size, Py_ssize_t pad,
+                            bint count_padding) noexcept nogil:
+    """How many places of one axis of a window count: those in the image, or in the padding too."""
+    if count_padding:
+        return min(start + kernel, size + pad) - start
+    return min(start + kernel, size) - max(start, 0)
+
+
+cdef inline void average_row(const real *x, real *y, const Window *w, Py_ssize_t row,
+                             bint count_padding) noexcept nogil:
+    """One row of outputs, counted through all images."""
+    cdef Py_ssize_t top = row % w.out_height * w.stride_h - w.pad_h, left, column, h, v, c
+    cdef Py_ssize_t high = span(top, w.kernel_h, w.height, w.pad_h, count_padding)
+    cdef const real *p
+    cdef real size
+    x += row // w.out_height * w.height * w.width * w.channels
+    y += row * w.out_width * w.channels
+    for column in range(w.out_width):
+        left = column * w.stride_w - w.pad_w
+        for c in range(w.channels):
+            y[c] = 0
+        for h in range(max(top, 0), min(top + w.kernel_h, w.height)):
+            for v in range(max(left, 0), min(left + w.kernel_w, w.width)):
+                p = x + (h * w.width + v) * w.channels
+                for c in range(w.channels):
+                    y[c] += p[c]
+        size = <real>(high * span(left, w.kernel_w, w.width, w.pad_w, count_padding))
+        for c in range(w.channels):
+            y[c] /= size
+        y += w.channels
+
+
+cdef inline void average_backward(const real *dy, real *dx, const Window *w, Py_ssize_t task,
+                                  bint count_padding) noexcept nogil:
+    """One task: CHANNELS channels of one image."""
+    cdef Py_ssize_t blocks = (w.channels + CHANNELS - 1) // CHANNELS
+    cdef Py_ssize_t image = task // blocks, channel = task % blocks * CHANNELS
+    cdef Py_ssize_t count = min(CHANNELS, w.channels - channel)
+    cdef Py_ssize_t row, column, top, left, high, h, v, c
+    cdef real share[CHANNELS]
+    cdef real size
+    cdef real *p
+    dx += image * w.height * w.width * w.channels + channel
+    dy += image * w.out_height * w.out_width * w.channels + channel
+    clear(dx, w.height * w.width, w.channels, count)
+    for row in range(w.out_height):
+        top = row * w.stride_h - w.pad_h
+        high = span(top, w.kernel_h, w.height, w.pad_h, count_padding)
+        for column in range(w.out_width):
+            left = column * w.stride_w - w.pad_w
+            size = <real>(high * span(left, w.kernel_w, w.width, w.pad_w, count_padding))
+            for c in range(count):
+                share[c] = dy[c] / size
+            for h in range(max(top, 0), min(top + w.kernel_h, w.height)):
+                for v in range(max(left, 0), min(left + w.kernel_w, w.width)):
+                    p = dx + (h * w.width + v) * w.channels
+                    for c in range(count):
+                        p[c] += share[c]
+            dy += w.channels
+
+
+def mean_pixels(const real[:, :, ::1] x, real[:, ::1] y, int threads):
+    """y[n, c] = the mean of x[n, p, c] over all pixels p, summed in double."""
+    cdef Py_ssize_t pixels = x.shape[1], channels = x.shape[2], i
+    cdef Py_ssize_t tasks = x.shape[0] * ((channels + CHANNELS - 1) // CHANNELS)
+    cdef const real *px = &x[0, 0, 0]
+    cdef real *py = &y[0, 0]
+    with nogil:
+        if threads == 1:
+            for i in range(tasks):
+                mean_block(px, py, pixels, channels, i)
+        else:
+            for i in prange(tasks, num_threads=threads, schedule="static"):
+                mean_block(px, py, pixels, channels, i)
+
+
+cdef inline void mean_block(const real *x, real *y, Py_ssize_t pixels, Py_ssize_t channels,
+                            Py_ssize_t task) noexcept nogil:
+    """One task: CHANNELS channels of one image."""
+    cdef Py_ssize_t blocks = (channels + CHANNELS - 1) // CHANNELS
+    cdef Py_ssize_t image = task // blocks, channel = task % blocks * CHANNELS
+    cdef Py_ssize_t count = min(CHANNELS, channels - channel), p, c
+    cdef double total[CHANNELS]
+    x += image * pixels * channels + channel
+    for c in range(count):
+        total[c] = 0
+    for p in range(pixels):
+        for c in range(count):
+            total[c] += x[p * channels + c]
+    for c in range(count):
+        y[image * channels + channel + c] = <real>(total[c] / pixels)
+
+
+def spread_pixels(const real[:, ::1] dy, real[:, :, ::1] dx, int threads):
+    """dx[n, p, c] = dy[n, c] / pixels."""
+    cdef Py_ssize_t images = dx.shape[0], pixels = dx.shape[1], channels = dx.shape[2], i
+    cdef const real *pdy = &dy[0, 0]
+    cdef real *pdx = &dx[0, 0, 0]
+    with nogil:
+        if threads == 1:
+            for i in range(images):
+                spread_image(pdy, pdx, pixels, channels, i)
+        else:
+            for i in prange(images, num_threads=threads, schedule="static"):
+                spread_image(pdy, pdx, pixels, channels, i)
+
+
+cdef inline void spread_image(const real *dy, real *dx, Py_ssize_t pixels, Py_ssize_t channels,
+                              Py_ssize_t image) noexcept nogil:
+    cdef Py_ssize_t p, c
+    cdef real share
+    dy, dx = dy + image * channels, dx + image * pixels * channels
+    if channels == 1:
+        share = dy[0] / pixels
+        for p in range(pixels):
+            dx[p] = share
+    else:
+        for p in range(pixels):
+            for c in range(channels):
+                dx[p * channels + c] = dy[c] / pixels
+
+
+cdef inline void clear(real *dx, Py_ssize_t pixels, Py_ssize_t channels,
+                       Py_ssize_t count) noexcept nogil:
+    """dx = 0 at `count` of the `channels` of all pixels."""
+    cdef Py_ssize_t p
+    if count == channels:
+        memset(dx, 0, pixels * channels * sizeof(real))
+    else:
+        for p in range(pixels):
+            memset(dx + p * channels, 0, count * sizeof(real))

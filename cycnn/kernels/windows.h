@@ -1,0 +1,57 @@
+/* The windows of a pool over (N, H, W, C) memory: which pixels a window holds, and which windows hold a
+ * pixel. */
+#ifndef CYCNN_WINDOWS_H
+#define CYCNN_WINDOWS_H
+
+#include "simd.h"
+
+typedef struct {
+    ptrdiff_t height, width, channels, out_height, out_width;
+    ptrdiff_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+    ptrdiff_t inner, outer; /* the windows of columns [inner, outer) lie within the rows */
+    ptrdiff_t relu;         /* for whole windows of 2 x 2: y = max(y, 0), and NO_WINNER */
+} pool_window;
+
+/* Taps first <= tap < end of a window lie in the image: 0 <= start + tap * dilation < size. */
+typedef struct { ptrdiff_t first, end; } pool_taps;
+
+ALWAYS_INLINE pool_taps pool_within(ptrdiff_t start, ptrdiff_t kernel, ptrdiff_t dilation,
+                                    ptrdiff_t size)
+{
+    pool_taps taps = {0, kernel};
+    if (start >= 0 && start + (kernel - 1) * dilation < size) return taps; /* divisions are slow */
+    taps.first = start >= 0 ? 0 : (dilation - 1 - start) / dilation;
+    taps.end = (size - start + dilation - 1) / dilation;
+    if (taps.end > kernel) taps.end = kernel;
+    return taps;
+}
+
+/* Windows first, first + step, ... (`count` of them) hold a pixel, at tap, tap - tap_step, ...: the
+ * steps are those of its row or column of pixels. */
+typedef struct { ptrdiff_t first, count, tap; } pool_reach;
+
+ALWAYS_INLINE ptrdiff_t pool_divisor(ptrdiff_t a, ptrdiff_t b)
+{
+    while (b) {
+        const ptrdiff_t rest = a % b;
+        a = b, b = rest;
+    }
+    return a;
+}
+
+ALWAYS_INLINE pool_reach pool_windows_of(ptrdiff_t pixel, ptrdiff_t kernel, ptrdiff_t stride,
+                                         ptrdiff_t pad, ptrdiff_t dilation, ptrdiff_t windows)
+{
+    const ptrdiff_t at = pixel + pad, before = at - (kernel - 1) * dilation;
+    const ptrdiff_t step = dilation / pool_divisor(stride, dilation);
+    ptrdiff_t first = before > 0 ? (before + stride - 1) / stride : 0, tries = 0;
+    pool_reach reach = {0, 0, 0};
+    while (tries < step && (at - first * stride) % dilation) first++, tries++;
+    if (tries == step || first >= windows || first * stride > at) return reach;
+    reach.first = first;
+    reach.tap = (at - first * stride) / dilation;
+    reach.count = 1 + ((at / stride < windows ? at / stride : windows - 1) - first) / step;
+    return reach;
+}
+
+#endif
