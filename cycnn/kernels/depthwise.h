@@ -24,15 +24,21 @@ typedef struct {
     ptrdiff_t inner_end;   /* and the first after it whose does not */
     ptrdiff_t to_pixel;    /* numbers from one pixel of the row to the next */
     ptrdiff_t to_next;     /* and to the next row */
-    int send;              /* whether that one is sent for */
+    ptrdiff_t ahead_each;  /* bytes to send for with each pixel and vector of channels */
+    int send;              /* whether the next row of the result is sent for */
+    int shared;            /* whether neighbours share inputs: pixels are as far apart as taps */
+    int pairs;             /* whether two rows may be computed at once */
     int relu;
 } depthwise_row;
 
-/* Pixels of a tile: with the 7 weights of a kernel row and one input they fill 16 registers. */
+/* Pixels of a tile, in one row or two: with the 7 weights of a kernel row and one input they fill 16
+ * registers. */
 #define DEPTHWISE_PIXELS 8
 /* Pixels whose weight gradients are summed before the next channels': memory is read in order. */
 #define DEPTHWISE_STRETCH 8
-/* Whether the sums of 5 x 5 weights stay in registers. */
+/* Pixels of a tile of theirs. */
+#define DEPTHWISE_TILE 4
+/* Whether the sums of 5 x 5 weights stay in registers, or those of 3 x 3 and two rows of pixels. */
 #define DEPTHWISE_WIDE (TILE_ROWS_2 >= 12)
 
 #define REAL float

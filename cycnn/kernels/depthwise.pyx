@@ -32,19 +32,30 @@ cdef extern from "depthwise.h":
         Py_ssize_t inner_end
         Py_ssize_t to_pixel
         Py_ssize_t to_next
+        Py_ssize_t ahead_each
         int send
+        int shared
+        int pairs
         int relu
 
-    void f32_depthwise_line(const depthwise_row *s, const float **rows, const float *b,
-                            const float *bias, float *to) noexcept nogil
-    void f64_depthwise_line(const depthwise_row *s, const double **rows, const double *b,
-                            const double *bias, double *to) noexcept nogil
-    void f32_depthwise_gradient_line(const depthwise_row *s, const float **rows, const float *dy,
-                                     int bias, float *sums) noexcept nogil
+    void f32_depthwise_line(const depthwise_row *s, const float **rows, const char *ahead,
+                            const float *b, const float *bias, float *to) noexcept nogil
+    void f64_depthwise_line(const depthwise_row *s, const double **rows, const char *ahead,
+                            const double *b, const double *bias, double *to) noexcept nogil
+    void f32_depthwise_two_lines(const depthwise_row *s, const float **rows, const char *ahead,
+                                 const float *b, const float *bias, float *to) noexcept nogil
+    void f64_depthwise_two_lines(const depthwise_row *s, const double **rows, const char *ahead,
+                                 const double *b, const double *bias, double *to) noexcept nogil
+    void f32_depthwise_gradient_line(const depthwise_row *s, const float **rows,
+                                     const char *ahead, const float *dy, const float *below,
+                                     const char *dy_ahead, int bias, float *sums) noexcept nogil
     void f64_depthwise_gradient_line(const depthwise_row *s, const double **rows,
-                                     const double *dy, int bias, double *sums) noexcept nogil
+                                     const char *ahead, const double *dy, const double *below,
+                                     const char *dy_ahead, int bias, double *sums) noexcept nogil
+    const bint DEPTHWISE_WIDE
 
 cdef enum:
+    PAIRED_PIXELS = 4           # that a row must have to be computed with the next one
     MOST_CHUNKS = 16
     CHUNK_WORK = 1000000        # multiply-adds that are worth a chunk of their own
 
@@ -97,18 +108,21 @@ cdef depthwise_row describe_row(const Axis *axis, const Phase *phase,
     cdef depthwise_row s
     cdef Py_ssize_t after
     s.channels, s.columns, s.relu = channels, axis.src_size, False
-    s.kernel_rows = s.to_next = 0
+    s.kernel_rows = s.to_next = s.ahead_each = 0
+    s.pairs = False
     # With a stride little is written for what is read; sending for it holds up the loads.
     s.send = axis.src_step == 1
     s.pixel_step, s.taps, s.count = axis.src_step, phase.n_taps, phase.count
     s.first = phase.first * axis.src_step + axis.origin
     s.tap_step = 1
     s.to_pixel = axis.dst_step * channels
+    s.shared = False
     s.inner, s.inner_end = 0, s.count
     if s.taps:
         s.first += phase.offsets[0]
         if s.taps > 1:
             s.tap_step = phase.offsets[1] - phase.offsets[0]
+        s.shared = s.pixel_step == s.tap_step and (s.taps == 3 or s.taps == 5 or s.taps == 7)
         after = s.columns - (s.taps - 1) * s.tap_step - s.first     # columns for first taps
         s.inner = min(s.count, (max(<Py_ssize_t>0, -s.first) + s.pixel_step - 1) // s.pixel_step)
         s.inner_end = max(s.inner, min(s.count, (max(<Py_ssize_t>0, after) + s.pixel_step - 1)
@@ -145,6 +159,7 @@ cdef int depthwise_sweep(const Axis *row_axis, const Axis *column_axis, const re
     cdef Py_ssize_t task_rows = min(grid, 1 + BUFFER_BYTES // bytes), image_tasks, i
     if threads > 1:
         task_rows = min(task_rows, (n * grid + 2 * threads - 1) // (2 * threads))
+    task_rows = min(grid, task_rows + task_rows % 2)            # rows are computed two at a time
     image_tasks = (grid + task_rows - 1) // task_rows
     s.rows, s.columns, s.channels, s.vectors = row_axis, column_axis, channels, vectors
     s.kernel_width, s.taps, s.relu = kernel_width, kernel_height * kernel_width, relu
@@ -152,7 +167,7 @@ cdef int depthwise_sweep(const Axis *row_axis, const Axis *column_axis, const re
     cdef size_t packed_size = whole_lines(vectors * lanes * s.taps * sizeof(real))
     cdef size_t bias_size = whole_lines(vectors * lanes * sizeof(real))
     cdef size_t src_size = source_bytes(column_axis.src_size, channels, lanes, sizeof(real))
-    cdef size_t pointers_size = whole_lines(kernel_height * sizeof(void *))
+    cdef size_t pointers_size = whole_lines((kernel_height + 1) * sizeof(void *))
     cdef void *block
     cdef char *memory = allocate(packed_size + bias_size + src_size + pointers_size * threads,
                                  &block)
@@ -205,10 +220,11 @@ cdef void sweep_rows(const Sweep *s, real *dst, const real *packed, const real *
                      const real *positive, Py_ssize_t image, Py_ssize_t begin, Py_ssize_t end,
                      const real **pointers) noexcept nogil:
     """All pixels of one image whose grid rows are begin <= i < end."""
-    cdef Py_ssize_t i, j, t, u, src_row, row, rows_end
+    cdef Py_ssize_t i, j, t, end_t, u, n_rows, src_row, row, rows_end
     cdef Py_ssize_t line = s.columns.dst_size * s.channels
     cdef const Phase *rows
     cdef const Phase *columns
+    cdef const char *ahead
     cdef real *to
     cdef depthwise_row pixels
     dst += image * s.rows.dst_size * line
@@ -219,18 +235,38 @@ cdef void sweep_rows(const Sweep *s, real *dst, const real *packed, const real *
             pixels = describe_row(s.columns, columns, s.channels)
             pixels.kernel_rows, pixels.relu = rows.n_taps, s.relu
             pixels.to_next = s.rows.dst_step * line
-            for t in range(max(<Py_ssize_t>0, begin - rows.first),
-                           min(rows.count, end - rows.first)):
+            # Two rows of pixels share inputs where the rows they read are neighbours.
+            pixels.pairs = (pixels.shared and s.rows.src_step == 1 and rows.n_taps > 1
+                            and rows.offsets[1] - rows.offsets[0] == 1
+                            and pixels.count >= PAIRED_PIXELS)
+            t = max(<Py_ssize_t>0, begin - rows.first)
+            end_t = min(rows.count, end - rows.first)
+            while t < end_t:
+                n_rows = 2 if pixels.pairs and t + 1 < end_t else 1
+                pixels.ahead_each = (n_rows * s.rows.src_step * s.columns.src_step
+                                     * lanes_of(dst) * sizeof(real))
                 src_row = (rows.first + t) * s.rows.src_step + s.rows.origin
                 for u in range(rows.n_taps):
                     pointers[u] = <const real *>source_row(&s.src, image,
                                                            src_row + rows.offsets[u])
+                if rows.n_taps:
+                    src_row += rows.offsets[rows.n_taps - 1] + 1
+                if n_rows == 2:
+                    pointers[rows.n_taps] = <const real *>source_row(&s.src, image, src_row)
+                    src_row += 1
+                ahead = s.src.start + (image * s.src.height + src_row) * s.src.line
                 to = dst + (rows.first_dst + t * s.rows.dst_step) * line
                 to += columns.first_dst * s.channels
+                t += n_rows
                 if real is float:
-                    f32_depthwise_line(&pixels, pointers, packed, bias, to)
+                    if n_rows == 2:
+                        f32_depthwise_two_lines(&pixels, pointers, ahead, packed, bias, to)
+                    else:
+                        f32_depthwise_line(&pixels, pointers, ahead, packed, bias, to)
+                elif n_rows == 2:
+                    f64_depthwise_two_lines(&pixels, pointers, ahead, packed, bias, to)
                 else:
-                    f64_depthwise_line(&pixels, pointers, packed, bias, to)
+                    f64_depthwise_line(&pixels, pointers, ahead, packed, bias, to)
             packed += s.vectors * lanes_of(dst) * rows.n_taps * columns.n_taps
     if positive:
         row = max(<Py_ssize_t>0, begin * s.rows.dst_step - s.rows.padding)
@@ -253,7 +289,7 @@ cdef int depthwise_weight_gradient(const Axis *row_axis, const Axis *column_axis
     cdef size_t sums_size = whole_lines(chunks * size * sizeof(real))
     cdef size_t x_size = source_bytes(column_axis.src_size, channels, lanes, sizeof(real))
     cdef size_t dy_size = source_bytes(column_axis.dst_size, channels, lanes, sizeof(real))
-    cdef size_t pointers_size = whole_lines(row_axis.phases.n_taps * sizeof(void *))
+    cdef size_t pointers_size = whole_lines((row_axis.phases.n_taps + 1) * sizeof(void *))
     cdef void *block
     cdef char *memory = allocate(sums_size + x_size + dy_size + pointers_size * threads, &block)
     if not memory:
@@ -281,22 +317,41 @@ cdef void sum_chunk(const Axis *row_axis, const Axis *column_axis, const Source 
                     Py_ssize_t end, Py_ssize_t channels, bint bias,
                     const real **pointers) noexcept nogil:
     """The sums over the rows begin <= row < end of all images."""
-    cdef Py_ssize_t row, image, src_row, u
+    cdef Py_ssize_t row = begin, n_rows, image, out_row, src_row, u
     cdef const Phase *rows = row_axis.phases
     cdef depthwise_row pixels = describe_row(column_axis, column_axis.phases, channels)
     cdef const real *gradient
+    cdef const real *below
+    cdef const char *ahead
     pixels.kernel_rows = rows.n_taps
+    # Two rows of pixels share inputs where the rows they read are neighbours.
+    pixels.pairs = (DEPTHWISE_WIDE and rows.n_taps == 3 and pixels.taps == 3 and pixels.shared
+                    and pixels.tap_step == 1 and row_axis.src_step == 1
+                    and rows.offsets[1] - rows.offsets[0] == 1)
     memset(sums, 0, size * sizeof(real))
-    for row in range(begin, end):
-        image = row // row_axis.dst_size
-        src_row = row % row_axis.dst_size * row_axis.src_step + row_axis.origin
+    while row < end:
+        image, out_row = row // row_axis.dst_size, row % row_axis.dst_size
+        n_rows = 2 if pixels.pairs and row + 1 < end and out_row + 1 < row_axis.dst_size else 1
+        pixels.ahead_each = (n_rows * row_axis.src_step * column_axis.src_step
+                             * lanes_of(sums) * sizeof(real))
+        src_row = out_row * row_axis.src_step + row_axis.origin
         for u in range(rows.n_taps):
             pointers[u] = <const real *>source_row(x, image, src_row + rows.offsets[u])
-        gradient = <const real *>source_row(dy, image, row % row_axis.dst_size)
+        src_row += rows.offsets[rows.n_taps - 1] + 1
+        gradient = <const real *>source_row(dy, image, out_row)
+        below = NULL
+        if n_rows == 2:
+            pointers[rows.n_taps] = <const real *>source_row(x, image, src_row)
+            below = <const real *>source_row(dy, image, out_row + 1)
+            src_row += 1
+        ahead = x.start + (image * x.height + src_row) * x.line
+        row += n_rows
         if real is float:
-            f32_depthwise_gradient_line(&pixels, pointers, gradient, bias, sums)
+            f32_depthwise_gradient_line(&pixels, pointers, ahead, gradient, below,
+                                        dy.start + row * dy.line, bias, sums)
         else:
-            f64_depthwise_gradient_line(&pixels, pointers, gradient, bias, sums)
+            f64_depthwise_gradient_line(&pixels, pointers, ahead, gradient, below,
+                                        dy.start + row * dy.line, bias, sums)
 
 
 cdef void add_chunks(real *sums, Py_ssize_t chunks, Py_ssize_t size, real *dweight, real *dbias,

@@ -10,20 +10,6 @@
 #include <string.h>
 #include "simd.h"
 
-/* A vector is loaded once and kept. The compiler may load it again for each use, and a load that
- * crosses a cache line costs two. */
-#if defined(_MSC_VER) && !defined(__clang__)
-  #define KEEP(v) (void)0
-#elif defined(__AVX512F__)
-  #define KEEP(v) __asm__("" : "+v"(v))
-#elif defined(__SSE2__)
-  #define KEEP(v) __asm__("" : "+x"(v))
-#elif defined(__aarch64__)
-  #define KEEP(v) __asm__("" : "+w"(v))
-#else
-  #define KEEP(v) (void)0
-#endif
-
 /* A function that is not inlined. */
 #if defined(_MSC_VER) && !defined(__clang__)
   #define APART __declspec(noinline)

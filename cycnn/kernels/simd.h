@@ -40,6 +40,20 @@
   #define FORGET(p) __asm__("" : "+r"(p)) /* the same for one of any number of pointers */
 #endif
 
+/* A vector is loaded once and kept. The compiler would load it again for each use, and a load
+ * that crosses a cache line costs two. */
+#if defined(_MSC_VER) && !defined(__clang__)
+  #define KEEP(v) (void)0
+#elif defined(__AVX512F__)
+  #define KEEP(v) __asm__("" : "+v"(v))
+#elif defined(__SSE2__)
+  #define KEEP(v) __asm__("" : "+x"(v))
+#elif defined(__aarch64__)
+  #define KEEP(v) __asm__("" : "+w"(v))
+#else
+  #define KEEP(v) (void)0
+#endif
+
 #if defined(_MSC_VER) && !defined(__clang__)
   #define RESTRICT __restrict
 #else
