@@ -1,6 +1,10 @@
 /* The functions of depthwise.h for one type: included twice by it. */
 
+static const REAL DEPTHWISE(zeros)[LANES];
+
 #define INSIDE(c) (!edge || (size_t)(c) < columns)
+/* What lies at p, or zeros if that is beside the image: without a branch. */
+#define INPUT(c, p) SIMD(_load)(INSIDE(c) ? (p) : DEPTHWISE(zeros))
 
 /* Where vector v of the channels begins: the last one overlaps its neighbour rather than end beyond
  * the pixel. Of fewer channels than lanes the vector ends beyond; then less is stored. */
@@ -20,7 +24,7 @@ ALWAYS_INLINE void DEPTHWISE(add_row)(const int pixels, const int taps, const in
                                       SIMD(v) *sums, SIMD(v) *sums_below)
 {
     UNROLL for (int i = 0; i < pixels + taps - 1; i++, p += pixel) {
-        SIMD(v) x = INSIDE(column + i * step) ? SIMD(_load)(p) : SIMD(_set1)(0);
+        SIMD(v) x = INPUT(column + i * step, p);
         KEEP(x);
         UNROLL for (int t = 0; t < taps; t++)
             if (i >= t && i - t < pixels) {
@@ -71,11 +75,11 @@ ALWAYS_INLINE void DEPTHWISE(tile)(const int pixels, const int pair, const int t
     const size_t columns = (size_t)s->columns;
     to += first * to_pixel + k;
     UNROLL for (int i = 0; i < pixels; i++) sums[i] = below[i] = start;
-    for (ptrdiff_t line = 0; line < bytes; line += 64) PREFETCH(ahead + line);
+    for (ptrdiff_t line = 0; line < bytes; line += 64) PREFETCH_FOR_LATER(ahead + line);
     if (s->send)
         UNROLL for (int i = 0; i < pixels; i++) {
-            PREFETCH_TO_WRITE(to + (1 + pair) * to_next + i * to_pixel);
-            if (pair) PREFETCH_TO_WRITE(to + 3 * to_next + i * to_pixel);
+            PREFETCH_FOR_LATER(to + (1 + pair) * to_next + i * to_pixel);
+            if (pair) PREFETCH_FOR_LATER(to + 3 * to_next + i * to_pixel);
         }
     if (taps) {
         ptrdiff_t r = 0;
@@ -98,8 +102,7 @@ ALWAYS_INLINE void DEPTHWISE(tile)(const int pixels, const int pair, const int t
             for (ptrdiff_t t = 0; t < row_taps; t++, b += LANES, p += step) {
                 const SIMD(v) weight = SIMD(_load)(b);
                 UNROLL for (int i = 0; i < pixels; i++) {
-                    const SIMD(v) x = INSIDE(column + i * pixel_step + t * tap_step)
-                        ? SIMD(_load)(p + i * pixel) : SIMD(_set1)(0);
+                    const SIMD(v) x = INPUT(column + i * pixel_step + t * tap_step, p + i * pixel);
                     sums[i] = SIMD(_fma)(x, weight, sums[i]);
                 }
             }
@@ -188,8 +191,7 @@ ALWAYS_INLINE void DEPTHWISE(add)(const int taps, const depthwise_row *s, const 
     for (ptrdiff_t i = begin; i < end; i++) {
         const SIMD(v) d = SIMD(_load)(dy);
         UNROLL for (int t = 0; t < taps; t++)
-            total[t] = SIMD(_fma)(INSIDE(column + t * s->tap_step) ? SIMD(_load)(p + t * step)
-                                  : SIMD(_set1)(0), d, total[t]);
+            total[t] = SIMD(_fma)(INPUT(column + t * s->tap_step, p + t * step), d, total[t]);
         p += pixel, dy += s->to_pixel, column += s->pixel_step;
     }
     UNROLL for (int t = 0; t < taps; t++) SIMD(_store)(sums + t * LANES, total[t]);
@@ -214,7 +216,7 @@ ALWAYS_INLINE void DEPTHWISE(add_tile)(const int pixels, const int size, const i
     }
     UNROLL for (int i = 0; i < (pixels - 1) * step + size; i++)
         UNROLL for (int r = 0; r < size + pair; r++) {
-            SIMD(v) x = INSIDE(column + i) ? SIMD(_load)(p[r] + i * channels) : SIMD(_set1)(0);
+            SIMD(v) x = INPUT(column + i, p[r] + i * channels);
             KEEP(x);
             UNROLL for (int t = 0; t < size; t++)
                 if (i >= t && (i - t) % step == 0 && (i - t) / step < pixels) {
@@ -306,8 +308,8 @@ LOCAL void DEPTHWISE(gradient_line)(const depthwise_row *s, const REAL *const *r
         REAL *sum = sums;
         for (ptrdiff_t v = 0; v * LANES < s->channels; v++, sum += (taps + 1) * LANES) {
             const ptrdiff_t k = DEPTHWISE(channel)(v, s->channels);
-            for (ptrdiff_t line = 0; line < bytes; line += 64) PREFETCH(ahead + line);
-            for (ptrdiff_t line = 0; line < dy_bytes; line += 64) PREFETCH(dy_ahead + line);
+            for (ptrdiff_t line = 0; line < bytes; line += 64) PREFETCH_FOR_LATER(ahead + line);
+            for (ptrdiff_t line = 0; line < dy_bytes; line += 64) PREFETCH_FOR_LATER(dy_ahead + line);
             ahead += bytes, dy_ahead += dy_bytes;
             DEPTHWISE(add_taps)(s, rows, k, dy, below, begin, end, sum);
             if (bias) {
@@ -322,6 +324,7 @@ LOCAL void DEPTHWISE(gradient_line)(const depthwise_row *s, const REAL *const *r
     }
 }
 
+#undef INPUT
 #undef INSIDE
 #undef REAL
 #undef SIMD
