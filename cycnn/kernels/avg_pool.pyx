@@ -12,6 +12,16 @@ from .windows cimport Window, window
 cdef enum:
     CHANNELS = 64       # channels of one task
 
+cdef extern from "avg_pool.h" nogil:
+    void avg_row_float(const float *x, float *y, const Window *w, Py_ssize_t row) noexcept
+    void avg_row_double(const double *x, double *y, const Window *w, Py_ssize_t row) noexcept
+    void avg_divide_float(float *y, Py_ssize_t n, Py_ssize_t by) noexcept
+    void avg_divide_double(double *y, Py_ssize_t n, Py_ssize_t by) noexcept
+    void avg_totals_float(const float *x, Py_ssize_t pixels, Py_ssize_t channels, Py_ssize_t n,
+                          double *total) noexcept
+    void avg_totals_double(const double *x, Py_ssize_t pixels, Py_ssize_t channels, Py_ssize_t n,
+                           double *total) noexcept
+
 
 def average_pool(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, tuple geometry,
                  bint count_padding, int threads):
@@ -57,25 +67,24 @@ cdef inline Py_ssize_t span(Py_ssize_t start, Py_ssize_t kernel, Py_ssize_t size
 cdef inline void average_row(const real *x, real *y, const Window *w, Py_ssize_t row,
                              bint count_padding) noexcept nogil:
     """One row of outputs, counted through all images."""
-    cdef Py_ssize_t top = row % w.out_height * w.stride_h - w.pad_h, left, column, h, v, c
+    cdef Py_ssize_t top = row % w.out_height * w.stride_h - w.pad_h
     cdef Py_ssize_t high = span(top, w.kernel_h, w.height, w.pad_h, count_padding)
-    cdef const real *p
-    cdef real size
+    cdef Py_ssize_t inner = min(w.inner, w.outer), column = 0, count, wide
     x += row // w.out_height * w.height * w.width * w.channels
     y += row * w.out_width * w.channels
-    for column in range(w.out_width):
-        left = column * w.stride_w - w.pad_w
-        for c in range(w.channels):
-            y[c] = 0
-        for h in range(max(top, 0), min(top + w.kernel_h, w.height)):
-            for v in range(max(left, 0), min(left + w.kernel_w, w.width)):
-                p = x + (h * w.width + v) * w.channels
-                for c in range(w.channels):
-                    y[c] += p[c]
-        size = <real>(high * span(left, w.kernel_w, w.width, w.pad_w, count_padding))
-        for c in range(w.channels):
-            y[c] /= size
-        y += w.channels
+    if real is float:
+        avg_row_float(x, y, w, row % w.out_height)
+    else:
+        avg_row_double(x, y, w, row % w.out_height)
+    while column < w.out_width:         # the windows within the row at once
+        count = w.outer - inner if column == inner and inner < w.outer else 1
+        wide = span(column * w.stride_w - w.pad_w, w.kernel_w, w.width, w.pad_w, count_padding)
+        if real is float:
+            avg_divide_float(y, count * w.channels, high * wide)
+        else:
+            avg_divide_double(y, count * w.channels, high * wide)
+        y += count * w.channels
+        column += count
 
 
 cdef inline void average_backward(const real *dy, real *dx, const Window *w, Py_ssize_t task,
@@ -127,14 +136,15 @@ cdef inline void mean_block(const real *x, real *y, Py_ssize_t pixels, Py_ssize_
     """One task: CHANNELS channels of one image."""
     cdef Py_ssize_t blocks = (channels + CHANNELS - 1) // CHANNELS
     cdef Py_ssize_t image = task // blocks, channel = task % blocks * CHANNELS
-    cdef Py_ssize_t count = min(CHANNELS, channels - channel), p, c
+    cdef Py_ssize_t count = min(CHANNELS, channels - channel), c
     cdef double total[CHANNELS]
     x += image * pixels * channels + channel
     for c in range(count):
         total[c] = 0
-    for p in range(pixels):
-        for c in range(count):
-            total[c] += x[p * channels + c]
+    if real is float:
+        avg_totals_float(x, pixels, channels, count, total)
+    else:
+        avg_totals_double(x, pixels, channels, count, total)
     for c in range(count):
         y[image * channels + channel + c] = <real>(total[c] / pixels)
 

@@ -13,9 +13,6 @@
 #include "windows.h"
 #include "winners.h"
 
-/* How a vector's numbers lie: side by side, two apart, or it is filled one by one. */
-enum { POOL_WHOLE, POOL_EVERY_OTHER, POOL_PART };
-
 /* Memory is read fastest if it is sent for in order, this far ahead. A vector of outputs sends for
  * as many bytes as it takes forward. */
 #define POOL_AHEAD 8192
@@ -27,6 +24,7 @@ enum { POOL_WHOLE, POOL_EVERY_OTHER, POOL_PART };
 #define TAP unsigned char
 #define POOL(name) pool_##name##_float_byte
 #include "square_template.h"
+#include "pool_part_template.h"
 #include "pool_template.h"
 #include "pool_gradient_template.h"
 #undef TAP
@@ -35,6 +33,7 @@ enum { POOL_WHOLE, POOL_EVERY_OTHER, POOL_PART };
 #define TAP int
 #define POOL(name) pool_##name##_float_int
 #include "square_template.h"
+#include "pool_part_template.h"
 #include "pool_template.h"
 #undef REAL
 #undef SIMD
@@ -48,6 +47,7 @@ enum { POOL_WHOLE, POOL_EVERY_OTHER, POOL_PART };
 #define TAP unsigned char
 #define POOL(name) pool_##name##_double_byte
 #include "square_template.h"
+#include "pool_part_template.h"
 #include "pool_template.h"
 #include "pool_gradient_template.h"
 #undef TAP
@@ -56,6 +56,7 @@ enum { POOL_WHOLE, POOL_EVERY_OTHER, POOL_PART };
 #define TAP int
 #define POOL(name) pool_##name##_double_int
 #include "square_template.h"
+#include "pool_part_template.h"
 #include "pool_template.h"
 #undef REAL
 #undef SIMD

@@ -4,11 +4,10 @@ Images in planes (channels first) come as images of one channel.
 """
 
 from cython.parallel cimport prange
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from .tile cimport lanes_of, real
-from .windows cimport Reach, Window, window, windows_of
+from .windows cimport Window, window
 
 # Which pixel of the window won: its number, row by row. One byte, unless the window is larger.
 ctypedef fused tap:
@@ -16,7 +15,7 @@ ctypedef fused tap:
     int
 
 cdef enum:
-    CHANNELS = 64       # channels of one task of the scalar backward passes
+    CHANNELS = 64       # channels of one task where windows may overlap
     # Bytes of a gradient that no cache holds until the layer before reads it: there is no use in
     # fetching its lines in order to overwrite them.
     BEYOND_CACHES = 1 << 25
@@ -35,12 +34,6 @@ cdef extern from "pool.h" nogil:
                                     const Window *w, Py_ssize_t row, int stream) noexcept
     void pool_spread_row_double_byte(const double *dy, const unsigned char *winner, double *dx,
                                      const Window *w, Py_ssize_t row, int stream) noexcept
-    void pool_gather_row_float_byte(const float *dy, const unsigned char *winner, float *dx,
-                                    const Window *w, const Reach *columns,
-                                    Py_ssize_t row) noexcept
-    void pool_gather_row_double_byte(const double *dy, const unsigned char *winner, double *dx,
-                                     const Window *w, const Reach *columns,
-                                     Py_ssize_t row) noexcept
 
 
 # One thread runs every loop below without OpenMP: to open a parallel region of one thread costs
@@ -100,8 +93,6 @@ def max_pool_backward(const real[:, :, :, ::1] dy, const tap[:, :, :, ::1] winne
     if (geometry == (2, 2, 2, 2, 0, 0, 1, 1) and w.out_height == w.height // 2
             and w.out_width == w.width // 2):
         spread_winners(pdy, pw, pdx, &w, dx.shape[0], threads)
-    elif tap is not int and w.channels >= lanes_of(pdx):
-        gather_winners(pdy, pw, pdx, &w, dx.shape[0], threads)
     else:
         scatter_winners(pdy, pw, pdx, &w, dx.shape[0], threads)
 
@@ -136,44 +127,12 @@ cdef inline void spread_row(const real *dy, const tap *winner, real *dx, const W
         pool_spread_row_double_byte(dy + o, winner + o, dx, w, row % w.out_height, stream)
 
 
-cdef int gather_winners(const real *dy, const tap *winner, real *dx, const Window *w,
-                        Py_ssize_t images, int threads) except -1:
-    """Each pixel collects from the windows that hold it: dx is written once, and no thread waits."""
-    cdef Py_ssize_t rows = images * w.height, row, column
-    cdef Reach *columns = <Reach *>malloc(w.width * sizeof(Reach))
-    if not columns:
-        raise MemoryError("no memory for the windows of a max-pool")
-    for column in range(w.width):
-        columns[column] = windows_of(column, w.kernel_w, w.stride_w, w.pad_w, w.dilation_w,
-                                     w.out_width)
-    with nogil:
-        if threads == 1:
-            for row in range(rows):
-                gather_row(dy, winner, dx, w, columns, row)
-        else:
-            for row in prange(rows, num_threads=threads, schedule="static"):
-                gather_row(dy, winner, dx, w, columns, row)
-    free(columns)
-    return 0
-
-
-cdef inline void gather_row(const real *dy, const tap *winner, real *dx, const Window *w,
-                            const Reach *columns, Py_ssize_t row) noexcept nogil:
-    """One row of pixels, counted through all images."""
-    cdef Py_ssize_t image = row // w.height
-    cdef Py_ssize_t o = image * w.out_height * w.out_width * w.channels
-    dx += image * w.height * w.width * w.channels
-    if tap is int:
-        pass
-    elif real is float:
-        pool_gather_row_float_byte(dy + o, winner + o, dx, w, columns, row % w.height)
-    else:
-        pool_gather_row_double_byte(dy + o, winner + o, dx, w, columns, row % w.height)
-
-
 cdef void scatter_winners(const real *dy, const tap *winner, real *dx, const Window *w,
                           Py_ssize_t images, int threads):
-    """Number by number: for few channels, and for windows whose winners are no bytes."""
+    """Windows of any kind, number by number.
+
+    To collect them in vectors, pixel by pixel, takes as long for 9 pixels and longer for more.
+    """
     cdef Py_ssize_t tasks = images * ((w.channels + CHANNELS - 1) // CHANNELS), i
     with nogil:
         if threads == 1:

@@ -56,37 +56,3 @@ static void POOL(spread_row)(const REAL *dy, const unsigned char *winner, REAL *
     }
     if (w->height % 2 && row == w->out_height - 1) memset(dx + 2 * line, 0, line * sizeof(REAL));
 }
-
-/* A row of pixels of an image, of windows of any kind: at each the sum of what the windows that hold
- * it send there, in their order. columns[pixel] says which windows these are; at least LANES
- * channels. */
-static void POOL(gather_row)(const REAL *dy, const unsigned char *winner, REAL *dx,
-                             const pool_window *w, const pool_reach *columns, ptrdiff_t row)
-{
-    const ptrdiff_t channels = w->channels;
-    const ptrdiff_t divisor_h = pool_divisor(w->stride_h, w->dilation_h);
-    const ptrdiff_t divisor_w = pool_divisor(w->stride_w, w->dilation_w);
-    /* From one window of a pixel to the next, down and to the right: in numbers and in taps. */
-    const ptrdiff_t down = w->dilation_h / divisor_h * w->out_width * channels;
-    const ptrdiff_t right = w->dilation_w / divisor_w * channels;
-    const ptrdiff_t up_taps = w->stride_h / divisor_h * w->kernel_w;
-    const ptrdiff_t left_taps = w->stride_w / divisor_w;
-    const pool_reach rows = pool_windows_of(row, w->kernel_h, w->stride_h, w->pad_h, w->dilation_h,
-                                            w->out_height);
-    dx += row * w->width * channels;
-    for (ptrdiff_t column = 0; column < w->width; column++, dx += channels) {
-        const pool_reach reach = columns[column];
-        const ptrdiff_t first = (rows.first * w->out_width + reach.first) * channels;
-        const ptrdiff_t first_tap = rows.tap * w->kernel_w + reach.tap;
-        for (ptrdiff_t k = 0; k < channels; k += LANES) {
-            SIMD(v) sum = SIMD(_set1)(0);
-            if (k > channels - LANES) k = channels - LANES;
-            for (ptrdiff_t r = 0; r < rows.count; r++) {
-                ptrdiff_t from = first + r * down + k, tap = first_tap - r * up_taps;
-                for (ptrdiff_t c = 0; c < reach.count; c++, from += right, tap -= left_taps)
-                    sum = SIMD(_add)(sum, SIMD(_load_where)(dy + from, winner + from, (int)tap));
-            }
-            SIMD(_store)(dx + k, sum);
-        }
-    }
-}

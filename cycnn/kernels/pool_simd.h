@@ -10,6 +10,9 @@
 #include <string.h>
 #include "simd.h"
 
+/* How a vector's numbers lie: side by side, two apart, or it is filled one by one. */
+enum { POOL_WHOLE, POOL_EVERY_OTHER, POOL_PART };
+
 /* A function that is not inlined. */
 #if defined(_MSC_VER) && !defined(__clang__)
   #define APART __declspec(noinline)

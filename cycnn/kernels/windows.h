@@ -1,5 +1,4 @@
-/* The windows of a pool over (N, H, W, C) memory: which pixels a window holds, and which windows hold a
- * pixel. */
+/* The windows of a pool over (N, H, W, C) memory: which pixels a window holds. */
 #ifndef CYCNN_WINDOWS_H
 #define CYCNN_WINDOWS_H
 
@@ -24,34 +23,6 @@ ALWAYS_INLINE pool_taps pool_within(ptrdiff_t start, ptrdiff_t kernel, ptrdiff_t
     taps.end = (size - start + dilation - 1) / dilation;
     if (taps.end > kernel) taps.end = kernel;
     return taps;
-}
-
-/* Windows first, first + step, ... (`count` of them) hold a pixel, at tap, tap - tap_step, ...: the
- * steps are those of its row or column of pixels. */
-typedef struct { ptrdiff_t first, count, tap; } pool_reach;
-
-ALWAYS_INLINE ptrdiff_t pool_divisor(ptrdiff_t a, ptrdiff_t b)
-{
-    while (b) {
-        const ptrdiff_t rest = a % b;
-        a = b, b = rest;
-    }
-    return a;
-}
-
-ALWAYS_INLINE pool_reach pool_windows_of(ptrdiff_t pixel, ptrdiff_t kernel, ptrdiff_t stride,
-                                         ptrdiff_t pad, ptrdiff_t dilation, ptrdiff_t windows)
-{
-    const ptrdiff_t at = pixel + pad, before = at - (kernel - 1) * dilation;
-    const ptrdiff_t step = dilation / pool_divisor(stride, dilation);
-    ptrdiff_t first = before > 0 ? (before + stride - 1) / stride : 0, tries = 0;
-    pool_reach reach = {0, 0, 0};
-    while (tries < step && (at - first * stride) % dilation) first++, tries++;
-    if (tries == step || first >= windows || first * stride > at) return reach;
-    reach.first = first;
-    reach.tap = (at - first * stride) / dilation;
-    reach.count = 1 + ((at / stride < windows ? at / stride : windows - 1) - first) / step;
-    return reach;
 }
 
 #endif

@@ -6,13 +6,6 @@ cdef extern from "windows.h" nogil:
         Py_ssize_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w
         Py_ssize_t inner, outer, relu
 
-    ctypedef struct Reach "pool_reach":
-        pass
-
-    Reach windows_of "pool_windows_of"(Py_ssize_t pixel, Py_ssize_t kernel, Py_ssize_t stride,
-                                       Py_ssize_t pad, Py_ssize_t dilation,
-                                       Py_ssize_t windows) noexcept
-
 
 cdef inline Window window(tuple geometry, Py_ssize_t height, Py_ssize_t width,
                           Py_ssize_t out_height, Py_ssize_t out_width,
