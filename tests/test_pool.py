@@ -61,6 +61,72 @@ def test_input_size_may_be_the_plane_alone(dtype, rng):
                                   F.global_avg_pool2d_backward(y, x.shape))
 
 
+@pytest.mark.parametrize("channels", [1, 3, 8, 16, 17, 40])
+@pytest.mark.parametrize("size", [(2, 2), (7, 5), (9, 34), (4, 71)])
+@pytest.mark.parametrize("kernel, stride, padding",
+                         [(2, 2, 0), (2, 2, 1), (3, 2, 1), (3, 1, 1), (3, 3, 0)])
+def test_vectors_of_windows_and_of_channels(channels, size, kernel, stride, padding, dtype, rng):
+    """Rows longer than a vector, and channels that fill vectors, nearly do, or are few."""
+    if kernel - 2 * padding > min(size):
+        size = kernel, kernel
+    x = whole(rng, dtype, 2, channels, *size)
+    expected, indices = reference.max_pool2d(x, kernel, stride, padding, return_indices=True)
+    mean = reference.avg_pool2d(x, kernel, stride, padding)
+    for images in (x, channels_last(x)):
+        y, where = F.max_pool2d(images, kernel, stride, padding, return_indices=True)
+        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_array_equal(where, indices)
+        np.testing.assert_array_equal(F.max_pool2d(images, kernel, stride, padding), expected)
+        assert_close(F.avg_pool2d(images, kernel, stride, padding), mean, 16)
+
+    y, winners = F.pool.max_pool2d_with_winners(x, kernel, stride, padding)
+    dy = whole(rng, dtype, *y.shape)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(
+        F.pool.max_pool2d_winners_backward(dy, winners, x.shape, kernel, stride, padding),
+        reference.max_pool2d_backward(dy, indices, x.shape))
+
+
+def test_windows_of_more_pixels_than_a_byte_counts(dtype, rng):
+    x = normal(rng, dtype, 2, 18, 40, 35)
+    expected, indices = reference.max_pool2d(x, (20, 17), (3, 2), (5, 3), return_indices=True)
+    for images in (x, channels_last(x)):
+        y, where = F.max_pool2d(images, (20, 17), (3, 2), (5, 3), return_indices=True)
+        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_array_equal(where, indices)
+    dy = whole(rng, dtype, *y.shape)
+    _, winners = F.pool.max_pool2d_with_winners(x, (20, 17), (3, 2), (5, 3))
+    np.testing.assert_array_equal(
+        F.pool.max_pool2d_winners_backward(dy, winners, x.shape, (20, 17), (3, 2), (5, 3)),
+        reference.max_pool2d_backward(dy, indices, x.shape))
+
+
+@pytest.mark.parametrize("channels", [16, 24])
+def test_a_gradient_larger_than_the_caches(channels, dtype, rng):
+    """Such a one is stored around them, where its vectors lie on cache lines."""
+    size = int((2**25 / (4 * channels)) ** 0.5) // 2 * 2 + 3        # odd: a row and column are left
+    x = np.zeros((1, size, size, channels), dtype).transpose(0, 3, 1, 2)
+    x[..., ::3, ::2] = rng.standard_normal(channels, dtype)[:, None, None]
+    y, winners = F.pool.max_pool2d_with_winners(x, 2)
+    dy = rng.standard_normal(winners.shape, dtype).transpose(0, 3, 1, 2)
+    dx = F.pool.max_pool2d_winners_backward(dy, winners, x.shape, 2)
+    assert dx.nbytes >= 1 << 25
+    even = y.shape[2] * 2
+    for tap, part in enumerate((dx[..., :even:2, :even:2], dx[..., :even:2, 1:even:2],
+                                dx[..., 1:even:2, :even:2], dx[..., 1:even:2, 1:even:2])):
+        np.testing.assert_array_equal(part, np.where(winners.transpose(0, 3, 1, 2) == tap, dy, 0))
+    assert not dx[..., even:, :].any() and not dx[..., even:].any()
+
+
+def test_the_last_nan_wins(dtype):
+    x = np.full((1, 17, 2, 40), np.nan, dtype)
+    x[..., 3::4] = 7
+    for images in (x, channels_last(x)):
+        y, indices = F.max_pool2d(images, 2, return_indices=True)
+        assert np.isnan(y).all()
+        np.testing.assert_array_equal(indices[0, 5, 0, :4], [41, 42, 45, 46])
+
+
 def test_the_first_of_equal_maxima_wins(dtype):
     x = np.full((1, 20, 6, 6), 7, dtype)
     _, indices = F.max_pool2d(x, 3, stride=2, padding=1, return_indices=True)

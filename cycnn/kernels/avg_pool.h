@@ -1,5 +1,5 @@
-/* Sums over windows of (N, H, W, C) memory. As in pool.h, a vector lies along the channels, or with one
- * channel along a row of outputs; where the last does not fit, it is moved back. */
+/* Sums over windows of (N, H, W, C) memory. As in pool.h, a vector lies along the channels, or with
+ * one channel along a row of outputs; where the last does not fit, it is moved back. */
 #ifndef CYCNN_AVG_POOL_H
 #define CYCNN_AVG_POOL_H
 

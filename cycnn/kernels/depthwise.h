@@ -31,8 +31,8 @@ typedef struct {
     int relu;
 } depthwise_row;
 
-/* Pixels of a tile, in one row or two: with the 7 weights of a kernel row and one input they fill 16
- * registers. */
+/* Pixels of a tile, in one row or two: with the 7 weights of a kernel row and one input they fill
+ * 16 registers. */
 #define DEPTHWISE_PIXELS 8
 /* Pixels whose weight gradients are summed before the next channels': memory is read in order. */
 #define DEPTHWISE_STRETCH 8

@@ -14,9 +14,9 @@ ALWAYS_INLINE ptrdiff_t DEPTHWISE(channel)(ptrdiff_t v, ptrdiff_t channels)
     return v * LANES < last ? v * LANES : last;
 }
 
-/* Adds a row of the image to the sums of a row of pixels, times the `taps` weights at `weights`, and
- * with `lower` to those of the row of pixels below it, times the weights at `above`: those of the
- * kernel's row above. Each input is loaded once for all taps that it meets. */
+/* Adds a row of the image, with `upper` to the sums of a row of pixels, times the `taps` weights at
+ * `weights`, and with `lower` to those of the row of pixels below it, times the weights at `above`:
+ * those of the kernel's row above. Each input is loaded once for all taps that it meets. */
 ALWAYS_INLINE void DEPTHWISE(add_row)(const int pixels, const int taps, const int edge,
                                       const int upper, const int lower, const REAL *p,
                                       ptrdiff_t pixel, ptrdiff_t column, ptrdiff_t step,
@@ -174,7 +174,7 @@ LOCAL void DEPTHWISE(two_lines)(const depthwise_row *s, const REAL *const *rows,
     DEPTHWISE(pixels)(DEPTHWISE_PIXELS / 2, 1, s, rows, ahead, b, bias, to);
 }
 
-/* sums[t] += dy times the input under tap `tap` + t of a kernel row whose row of the image is `row`,
+/* sums[t] += dy times the input under tap `tap` + t of a kernel row that lies on `row` of the image,
  * for pixels begin <= i < end of the vector that begins with channel k. */
 ALWAYS_INLINE void DEPTHWISE(add)(const int taps, const depthwise_row *s, const REAL *row,
                                   ptrdiff_t tap, ptrdiff_t k, const REAL *dy, ptrdiff_t begin,
@@ -197,10 +197,10 @@ ALWAYS_INLINE void DEPTHWISE(add)(const int taps, const depthwise_row *s, const 
     UNROLL for (int t = 0; t < taps; t++) SIMD(_store)(sums + t * LANES, total[t]);
 }
 
-/* total[r][t] += the same for a tile of pixels from `dy` on, and with `pair` for those of the row of dy
- * below, of a kernel of size x size whose taps are neighbours; pixels are `step` columns apart. p[r] is
- * the row under kernel row r, at the column under the first pixel's first tap. Each input is loaded
- * once for all pixels and taps that meet it, and no sum twice in a row: an addition takes a while. */
+/* total[r][t] += the same for a tile of pixels from `dy` on, and with `pair` for those of the row of
+ * dy below, of a kernel of size x size whose taps are neighbours; pixels are `step` columns apart.
+ * p[r] is the row under kernel row r, at the column under the first pixel's first tap. Each input is
+ * loaded once for all pixels and taps that meet it. */
 ALWAYS_INLINE void DEPTHWISE(add_tile)(const int pixels, const int size, const int step,
                                        const int pair, const int edge, const REAL *const *p,
                                        ptrdiff_t channels, ptrdiff_t column, size_t columns,
@@ -309,7 +309,8 @@ LOCAL void DEPTHWISE(gradient_line)(const depthwise_row *s, const REAL *const *r
         for (ptrdiff_t v = 0; v * LANES < s->channels; v++, sum += (taps + 1) * LANES) {
             const ptrdiff_t k = DEPTHWISE(channel)(v, s->channels);
             for (ptrdiff_t line = 0; line < bytes; line += 64) PREFETCH_FOR_LATER(ahead + line);
-            for (ptrdiff_t line = 0; line < dy_bytes; line += 64) PREFETCH_FOR_LATER(dy_ahead + line);
+            for (ptrdiff_t line = 0; line < dy_bytes; line += 64)
+                PREFETCH_FOR_LATER(dy_ahead + line);
             ahead += bytes, dy_ahead += dy_bytes;
             DEPTHWISE(add_taps)(s, rows, k, dy, below, begin, end, sum);
             if (bias) {

@@ -1,5 +1,5 @@
-/* The way back through a max-pool, for one type of numbers: REAL in vectors SIMD(v) of LANES, winners
- * in bytes, POOL(...) the name. */
+/* The way back through a max-pool, for one type of numbers: REAL in vectors SIMD(v) of LANES,
+ * winners in bytes, POOL(...) the name. */
 
 /* The pixels left[0 ...] and right[0 ...] of n <= LANES numbers: the gradient where they won. */
 ALWAYS_INLINE void POOL(pair)(const REAL *dy, const unsigned char *winner, REAL *left, REAL *right,

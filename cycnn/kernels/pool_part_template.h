@@ -1,5 +1,5 @@
-/* Whole vectors and parts of them, for one type: REAL numbers in vectors SIMD(v) of LANES, POOL(...) the
- * name. */
+/* Whole vectors and parts of them, for one type: REAL numbers in vectors SIMD(v) of LANES, POOL(...)
+ * the name. */
 
 /* LANES numbers `step` apart, or n of them and zeros. */
 ALWAYS_INLINE SIMD(v) POOL(load)(const REAL *x, const int how, ptrdiff_t step, ptrdiff_t n)

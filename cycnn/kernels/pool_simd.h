@@ -32,7 +32,8 @@ enum { POOL_WHOLE, POOL_EVERY_OTHER, POOL_PART };
 
 ALWAYS_INLINE f32v f32_every_other(const float *p)
 {
-    const __m512i from = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 14, 12, 10, 8, 6, 4, 2, 0);
+    const __m512i from = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 14, 12, 10, 8, 6, 4, 2,
+                                          0);
     return _mm512_permutex2var_ps(_mm512_loadu_ps(p), from, _mm512_loadu_ps(p + 15));
 }
 ALWAYS_INLINE f64v f64_every_other(const double *p)

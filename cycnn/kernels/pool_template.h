@@ -1,5 +1,5 @@
-/* Maxima, for one pair of types: REAL numbers in vectors SIMD(v) of LANES, TAP winners, POOL(...) the
- * name. */
+/* Maxima, for one pair of types: REAL numbers in vectors SIMD(v) of LANES, TAP winners, POOL(...)
+ * the name. */
 
 /* Winner row * kernel_w + column. A byte's is all in `column`, as is that of a 2 x 2 window. */
 ALWAYS_INLINE void POOL(store_winners)(TAP *winner, SIMD(v) row, SIMD(v) column,
@@ -20,8 +20,8 @@ ALWAYS_INLINE void POOL(store_winners)(TAP *winner, SIMD(v) row, SIMD(v) column,
     }
 }
 
-/* y = the maxima of n <= LANES windows, whose pixels for tap (u, v) begin at x + u * down + v * right
- * and lie `step` apart, and with `wanted` winner = the first maximum, or the last NaN. */
+/* y = the maxima of n <= LANES windows, whose pixels for tap (u, v) begin at
+ * x + u * down + v * right and lie `step` apart, and with `wanted` winner = the first maximum, or the last NaN. */
 ALWAYS_INLINE void POOL(any)(const int wanted, const int how, const REAL *x, REAL *y, TAP *winner,
                              ptrdiff_t down, ptrdiff_t right, ptrdiff_t kernel_w, pool_taps us,
                              pool_taps vs, ptrdiff_t step, ptrdiff_t n)
@@ -158,7 +158,8 @@ static APART void POOL(edge)(const REAL *x, REAL *y, TAP *winner, const pool_win
     const pool_taps vs = pool_within(left, w->kernel_w, w->dilation_w, w->width);
     x += left * channels, y += column * channels;
     if (winner)
-        POOL(run)(0, 0, 1, POOL_WHOLE, x, y, winner + column * channels, w, us, vs, 1, channels, NULL);
+        POOL(run)(0, 0, 1, POOL_WHOLE, x, y, winner + column * channels, w, us, vs, 1, channels,
+                  NULL);
     else
         POOL(run)(0, 0, 0, POOL_WHOLE, x, y, NULL, w, us, vs, 1, channels, NULL);
 }
