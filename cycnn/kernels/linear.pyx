@@ -21,15 +21,15 @@ from .update cimport sgd_range
 cdef enum:
     # Terms of a dot product that are summed at once, about: the rows of one tile fit L1. Fixed, so
     # that the order of the additions depends on the length alone.
-    DOT_TERMS = 1024
+    DOT_TERMS = 2048
     # Rows of x that one task takes at most: with DOT_TERMS numbers of each, a part of L2.
-    TASK_ROWS = 128
+    TASK_ROWS = 32
     # Bytes of the packed columns that the backward pass and the optimizer's step work on at once: a
     # part of L2. And the most of one row: longer pieces make the step no faster.
     STRIP_BYTES = 1 << 18
     STRIP_ROW_BYTES = 1536
     # The same for one row of x, whose columns fit L1: the weight is read in pieces that long.
-    ROW_BYTES = 1 << 14
+    ROW_BYTES = 1 << 13
 
 
 # The arrays of `forward` and `backward` are in C order, all of float or all of double, as `size`
