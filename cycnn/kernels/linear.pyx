@@ -184,16 +184,12 @@ cdef void backward_strip(const real *columns, const real *rows, const real *x, c
     `columns` and `rows` are dy packed as each of the two needs it. After this strip comes that to
     next_end.
     """
-    cdef Py_ssize_t row
     if dweight:
-        product(columns, n_out, n, x + first, n_in, end - first, next_end - end, dweight + first,
-                n_in, buffer)
+        product(columns, n_out, n, x + first, n_in, end - first, next_end - end, NULL,
+                dweight + first, n_in, buffer)
     if dx:
-        product(rows, n, n_out, weight + first, n_in, end - first, next_end - end, dx + first,
-                n_in, buffer)
-        if masked:
-            for row in range(n):
-                mask_with(dx + row * n_in + first, x + row * n_in + first, end - first)
+        product(rows, n, n_out, weight + first, n_in, end - first, next_end - end,
+                x + first if masked else NULL, dx + first, n_in, buffer)
 
 
 def sgd(dy, x, weight, velocity, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out, double lr,
@@ -256,7 +252,7 @@ cdef void sgd_strip(const real *dy, const real *x, real *weight, real *velocity,
         top, bottom = n_out * tile // tiles, n_out * (tile + 1) // tiles
         if not multiple:
             tile_of_rows(dy, tile, tiles, n_out, n, x + first, n_in, count, next_end - end,
-                         weight + top * n_in + first, n_in, gradient, count, buffer)
+                         weight + top * n_in + first, n_in, NULL, gradient, count, buffer)
         for row in range(top, bottom):
             at = row * n_in + first
             # Two calls, since the compiler rounds otherwise where the scale is known to be 1.
@@ -270,9 +266,11 @@ cdef void sgd_strip(const real *dy, const real *x, real *weight, real *velocity,
 
 
 cdef void product(const real *a, Py_ssize_t n_rows, Py_ssize_t n_terms, const real *b,
-                  Py_ssize_t row, Py_ssize_t count, Py_ssize_t next_count, real *c,
-                  Py_ssize_t c_row, real *buffer) noexcept nogil:
+                  Py_ssize_t row, Py_ssize_t count, Py_ssize_t next_count, const real *positive,
+                  real *c, Py_ssize_t c_row, real *buffer) noexcept nogil:
     """c[i, k] = sum over j of a[i, j] * b[j, k] for k < count, a from pack_rows().
+
+    Unless `positive` is NULL, c is 0 where that, as large, is not above 0.
 
     Rows of b are `row` apart. b is copied into panels: its rows may be a multiple of 4 KB apart,
     where all of them share the same few places of the L1 cache. One tile of rows is computed for
@@ -285,13 +283,15 @@ cdef void product(const real *a, Py_ssize_t n_rows, Py_ssize_t n_terms, const re
     for tile in range(tiles):
         top = n_rows * tile // tiles
         tile_of_rows(a, tile, tiles, n_rows, n_terms, b, row, count, next_count, c + top * c_row,
-                     c_row, c + top * c_row, c_row, buffer)
+                     c_row, positive + top * c_row if positive else NULL, c + top * c_row, c_row,
+                     buffer)
 
 
 cdef void tile_of_rows(const real *a, Py_ssize_t tile, Py_ssize_t tiles, Py_ssize_t n_rows,
                        Py_ssize_t n_terms, const real *b, Py_ssize_t row, Py_ssize_t count,
-                       Py_ssize_t next_count, const real *soon, Py_ssize_t soon_row, real *c,
-                       Py_ssize_t c_row, const real *panels) noexcept nogil:
+                       Py_ssize_t next_count, const real *soon, Py_ssize_t soon_row,
+                       const real *positive, real *c, Py_ssize_t c_row,
+                       const real *panels) noexcept nogil:
     """One tile of the product's rows; b is packed in `panels` too.
 
     While it is computed, its share of the next columns of b is sent for, and the rows at `soon`.
@@ -305,6 +305,8 @@ cdef void tile_of_rows(const real *a, Py_ssize_t tile, Py_ssize_t tiles, Py_ssiz
     if n_rows == 1 or n_terms == 1:
         for k in range(rows):
             tile_combine(a + k, n_terms, b, row, count, c + k * c_row)
+            if positive:
+                mask_with(c + k * c_row, positive + k * c_row, count)
         return
     now.row, now.rows = soon_row * <Py_ssize_t>sizeof(real), rows
     later.row = row * <Py_ssize_t>sizeof(real)
@@ -316,8 +318,8 @@ cdef void tile_of_rows(const real *a, Py_ssize_t tile, Py_ssize_t tiles, Py_ssiz
             later.rows = n_terms * (tile + 1) // tiles - share
         else:
             later.first, later.rows = panels, 1
-        tile_packed(rows, a, panels + k * n_terms, n_terms, &now, &later, c + k, c_row,
-                    <int>min(width, count - k))
+        tile_packed(rows, a, panels + k * n_terms, n_terms, &now, &later,
+                    positive + k if positive else NULL, c + k, c_row, <int>min(width, count - k))
         k += width
 
 

@@ -26,14 +26,18 @@ LOCAL void TILE(pack_panels)(const REAL *x, ptrdiff_t x_row, ptrdiff_t n_rows, p
  * what holds up TILE(loop).
  *
  * Every PACKED_STEPS steps it sends for one row, as wide as b, of the rows at `soon` and of those
- * at `later`. Sent for all at once, they would hold up what the tile itself loads. */
-ALWAYS_INLINE void TILE(packed_loop)(const int rows, const REAL *a, const REAL *b, ptrdiff_t length,
-                                     const tile_ahead *soon, const tile_ahead *later, REAL *c,
+ * at `later`. Sent for all at once, they would hold up what the tile itself loads.
+ *
+ * With `masked`, c is 0 where `positive`, as large and sent for with it, is not above 0. */
+ALWAYS_INLINE void TILE(packed_loop)(const int rows, const int masked, const REAL *a,
+                                     const REAL *b, ptrdiff_t length, const tile_ahead *soon,
+                                     const tile_ahead *later, const REAL *positive, REAL *c,
                                      ptrdiff_t c_row, int lanes)
 {
     enum { WIDTH = PACKED_VECTORS * LANES };
     SIMD(v) sums[PACKED_ROWS][PACKED_VECTORS];
     const char *next = (const char *)soon->first, *after = (const char *)later->first;
+    const char *mask = (const char *)positive;
     ptrdiff_t to_go = soon->rows - 1, to_go_after = later->rows - 1;
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < PACKED_VECTORS; v++) sums[i][v] = SIMD(_set1)(0);
@@ -52,7 +56,9 @@ ALWAYS_INLINE void TILE(packed_loop)(const int rows, const REAL *a, const REAL *
         UNROLL for (int v = 0; v < PACKED_VECTORS; v++) {
             PREFETCH_FOR_LATER(next + v * LANES * sizeof(REAL));
             PREFETCH_FOR_LATER(after + v * LANES * sizeof(REAL));
+            if (masked) PREFETCH_FOR_LATER(mask + v * LANES * sizeof(REAL));
         }
+        if (masked) mask += to_go > 0 ? c_row * sizeof(REAL) : 0;
         next += to_go-- > 0 ? soon->row : 0;
         after += to_go_after-- > 0 ? later->row : 0;
         for (int half = 0; half < 2; half++) {
@@ -71,20 +77,30 @@ ALWAYS_INLINE void TILE(packed_loop)(const int rows, const REAL *a, const REAL *
 #undef PACKED_STEP
     UNROLL for (int i = 0; i < rows; i++) {
         REAL *to = c + i * c_row, edge[WIDTH];
+        const REAL *y = positive + (masked ? i * c_row : 0);
+        if (masked && lanes < WIDTH) {
+            memset(edge, 0, sizeof edge);
+            y = memcpy(edge, y, lanes * sizeof(REAL));
+        }
         UNROLL for (int v = 0; v < PACKED_VECTORS; v++)
-            SIMD(_store)((lanes < WIDTH ? edge : to) + v * LANES, sums[i][v]);
+            SIMD(_store)((lanes < WIDTH ? edge : to) + v * LANES,
+                         masked ? SIMD(_unless_below)(SIMD(_load)(y + v * LANES), sums[i][v])
+                                : sums[i][v]);
         if (lanes < WIDTH) memcpy(to, edge, lanes * sizeof(REAL));
     }
 }
 
 LOCAL void TILE(packed)(int rows, const REAL *a, const REAL *b, ptrdiff_t length,
-                        const tile_ahead *soon, const tile_ahead *later, REAL *c, ptrdiff_t c_row,
-                        int lanes)
+                        const tile_ahead *soon, const tile_ahead *later, const REAL *positive,
+                        REAL *c, ptrdiff_t c_row, int lanes)
 {
 #define TILE_CASE(n)                                                                              \
     case n:                                                                                       \
-        if (n <= PACKED_ROWS)                                                                     \
-            TILE(packed_loop)(n, a, b, length, soon, later, c, c_row, lanes);                     \
+        if (n > PACKED_ROWS) break;                                                               \
+        if (positive)                                                                             \
+            TILE(packed_loop)(n, 1, a, b, length, soon, later, positive, c, c_row, lanes);        \
+        else                                                                                      \
+            TILE(packed_loop)(n, 0, a, b, length, soon, later, positive, c, c_row, lanes);        \
         break;
     switch (rows) {
         TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6) TILE_CASE(7)

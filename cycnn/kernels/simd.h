@@ -2,7 +2,8 @@
  *
  * Each has load, store, set1 (one number in every lane), add, mul, fma(a, b, c) = a * b + c, max
  * (of a and b: b where either is NaN), and sums: of as many vectors as one has lanes, the sum of
- * each in its lane, and where_equal(a, b, x) = x where a is b, else 0. f32v has sub,
+ * each in its lane, where_equal(a, b, x) = x where a is b, else 0, and unless_below(y, x) = 0 where
+ * y <= 0, else x. f32v has sub,
  * select_wins(a, b, x, y) = x where a > b or a is NaN, else y, and load_where(p, bytes, byte) = p
  * where `bytes` are `byte`, else 0. Which instructions these become is decided by the flags that
  * setup.py compiles with. */
@@ -101,9 +102,17 @@ ALWAYS_INLINE f32v f32_where_equal(f32v a, f32v b, f32v x)
 {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), x);
 }
+ALWAYS_INLINE f32v f32_unless_below(f32v y, f32v x)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_NLE_UQ), x);
+}
 ALWAYS_INLINE f64v f64_where_equal(f64v a, f64v b, f64v x)
 {
     return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ), x);
+}
+ALWAYS_INLINE f64v f64_unless_below(f64v y, f64v x)
+{
+    return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(y, _mm512_setzero_pd(), _CMP_NLE_UQ), x);
 }
 ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
@@ -146,9 +155,17 @@ ALWAYS_INLINE f32v f32_where_equal(f32v a, f32v b, f32v x)
 {
     return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ), x);
 }
+ALWAYS_INLINE f32v f32_unless_below(f32v y, f32v x)
+{
+    return _mm256_and_ps(_mm256_cmp_ps(y, _mm256_setzero_ps(), _CMP_NLE_UQ), x);
+}
 ALWAYS_INLINE f64v f64_where_equal(f64v a, f64v b, f64v x)
 {
     return _mm256_and_pd(_mm256_cmp_pd(a, b, _CMP_EQ_OQ), x);
+}
+ALWAYS_INLINE f64v f64_unless_below(f64v y, f64v x)
+{
+    return _mm256_and_pd(_mm256_cmp_pd(y, _mm256_setzero_pd(), _CMP_NLE_UQ), x);
 }
 ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
@@ -191,9 +208,17 @@ ALWAYS_INLINE f32v f32_where_equal(f32v a, f32v b, f32v x)
 {
     return _mm_and_ps(_mm_cmpeq_ps(a, b), x);
 }
+ALWAYS_INLINE f32v f32_unless_below(f32v y, f32v x)
+{
+    return _mm_and_ps(_mm_cmpnle_ps(y, _mm_setzero_ps()), x);
+}
 ALWAYS_INLINE f64v f64_where_equal(f64v a, f64v b, f64v x)
 {
     return _mm_and_pd(_mm_cmpeq_pd(a, b), x);
+}
+ALWAYS_INLINE f64v f64_unless_below(f64v y, f64v x)
+{
+    return _mm_and_pd(_mm_cmpnle_pd(y, _mm_setzero_pd()), x);
 }
 ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
@@ -228,9 +253,17 @@ ALWAYS_INLINE f32v f32_where_equal(f32v a, f32v b, f32v x)
 {
     return vreinterpretq_f32_u32(vandq_u32(vceqq_f32(a, b), vreinterpretq_u32_f32(x)));
 }
+ALWAYS_INLINE f32v f32_unless_below(f32v y, f32v x)
+{
+    return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(x), vcleq_f32(y, vdupq_n_f32(0))));
+}
 ALWAYS_INLINE f64v f64_where_equal(f64v a, f64v b, f64v x)
 {
     return vreinterpretq_f64_u64(vandq_u64(vceqq_f64(a, b), vreinterpretq_u64_f64(x)));
+}
+ALWAYS_INLINE f64v f64_unless_below(f64v y, f64v x)
+{
+    return vreinterpretq_f64_u64(vbicq_u64(vreinterpretq_u64_f64(x), vcleq_f64(y, vdupq_n_f64(0))));
 }
 ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
@@ -267,7 +300,9 @@ SIMD_TYPE(f64, double, double, SCALAR_LOAD, SCALAR_STORE, SCALAR_SET1,
           SCALAR_ADD, SCALAR_MUL, SCALAR_MAX, SCALAR_FMA)
 ALWAYS_INLINE f32v f32_sub(f32v a, f32v b) { return a - b; }
 ALWAYS_INLINE f32v f32_where_equal(f32v a, f32v b, f32v x) { return a == b ? x : 0; }
+ALWAYS_INLINE f32v f32_unless_below(f32v y, f32v x) { return y <= 0 ? 0 : x; }
 ALWAYS_INLINE f64v f64_where_equal(f64v a, f64v b, f64v x) { return a == b ? x : 0; }
+ALWAYS_INLINE f64v f64_unless_below(f64v y, f64v x) { return y <= 0 ? 0 : x; }
 ALWAYS_INLINE f32v f32_select_wins(f32v a, f32v b, f32v x, f32v y)
 {
     return a > b || a != a ? x : y;

@@ -55,8 +55,8 @@ cdef void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int coun
 cdef void tile_pack_panels(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, Py_ssize_t count,
                            real *to) noexcept nogil
 cdef void tile_packed(int rows, const real *a, const real *b, Py_ssize_t length,
-                      const tile_ahead *soon, const tile_ahead *later, real *c, Py_ssize_t c_row,
-                      int lanes) noexcept nogil
+                      const tile_ahead *soon, const tile_ahead *later, const real *positive,
+                      real *c, Py_ssize_t c_row, int lanes) noexcept nogil
 cdef void tile_combine(const real *a, Py_ssize_t terms, const real *b, Py_ssize_t b_row,
                        Py_ssize_t count, real *c) noexcept nogil
 cdef void tile_dots(const real *a, Py_ssize_t a_row, Py_ssize_t n_rows, const real *b,

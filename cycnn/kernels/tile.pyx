@@ -32,13 +32,13 @@ cdef extern from "tile.h":
     void f64_pack_panels(const double *x, Py_ssize_t x_row, Py_ssize_t n_rows, Py_ssize_t count,
                          double *to) noexcept nogil
     void f32_packed(int rows, const float *a, const float *b, Py_ssize_t length,
-                    const tile_ahead *soon, const tile_ahead *later, float *c, Py_ssize_t c_row,
-                    int lanes) noexcept nogil
+                    const tile_ahead *soon, const tile_ahead *later, const float *positive,
+                    float *c, Py_ssize_t c_row, int lanes) noexcept nogil
     void f32_combine(const float *a, Py_ssize_t terms, const float *b, Py_ssize_t b_row,
                      Py_ssize_t count, float *c) noexcept nogil
     void f64_packed(int rows, const double *a, const double *b, Py_ssize_t length,
-                    const tile_ahead *soon, const tile_ahead *later, double *c, Py_ssize_t c_row,
-                    int lanes) noexcept nogil
+                    const tile_ahead *soon, const tile_ahead *later, const double *positive,
+                    double *c, Py_ssize_t c_row, int lanes) noexcept nogil
     void f64_combine(const double *a, Py_ssize_t terms, const double *b, Py_ssize_t b_row,
                      Py_ssize_t count, double *c) noexcept nogil
     void f32_dots(const float *a, Py_ssize_t a_row, Py_ssize_t n_rows, const float *b,
@@ -121,13 +121,16 @@ cdef void tile_pack_panels(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, P
 
 
 cdef void tile_packed(int rows, const real *a, const real *b, Py_ssize_t length,
-                      const tile_ahead *soon, const tile_ahead *later, real *c, Py_ssize_t c_row,
-                      int lanes) noexcept nogil:
-    """c[i, k] = sum of a[j, i] * b[j, k], both packed, sending for `soon` and `later`."""
+                      const tile_ahead *soon, const tile_ahead *later, const real *positive,
+                      real *c, Py_ssize_t c_row, int lanes) noexcept nogil:
+    """c[i, k] = sum of a[j, i] * b[j, k], both packed, sending for `soon` and `later`.
+
+    Unless `positive` is NULL, c is 0 where that is not above 0; its rows are as far apart.
+    """
     if real is float:
-        f32_packed(rows, a, b, length, soon, later, c, c_row, lanes)
+        f32_packed(rows, a, b, length, soon, later, positive, c, c_row, lanes)
     else:
-        f64_packed(rows, a, b, length, soon, later, c, c_row, lanes)
+        f64_packed(rows, a, b, length, soon, later, positive, c, c_row, lanes)
 
 
 cdef void tile_combine(const real *a, Py_ssize_t terms, const real *b, Py_ssize_t b_row,
