@@ -42,6 +42,17 @@ cdef inline size_t whole_lines(size_t n_bytes) noexcept nogil:
     return (n_bytes + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
 
 
+# What a processor fetches ahead of one thread's memory must not be another's: the line would go back
+# and forth between their caches. Fetching ahead ends with a page.
+cdef enum:
+    PAGE = 4096
+
+
+cdef inline size_t set_apart(size_t n_bytes) noexcept nogil:
+    """Bytes from one thread's working memory to the next one's."""
+    return whole_lines(n_bytes) + PAGE
+
+
 cdef inline char *allocate(size_t n_bytes, void **block) noexcept nogil:
     """n_bytes on a cache line, or NULL. *block is what to free."""
     block[0] = malloc(n_bytes + CACHE_LINE)

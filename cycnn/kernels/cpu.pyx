@@ -180,7 +180,7 @@ def after_fork_in_child():
 
 # A parallel region costs 2 to 10 microseconds to open and close; below this many operations
 # (multiply-adds, or elements of a pass over memory times 8) one thread is faster.
-SERIAL_WORK = 500_000
+SERIAL_WORK = 350_000
 
 
 cpdef int threads_for(double work):

@@ -15,7 +15,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .axis cimport Axis, Phase, backward_axes, forward_axes
-from .buffers cimport address, address_of_4d, allocate, whole_lines
+from .buffers cimport address, address_of_4d, allocate, set_apart, whole_lines
 from .relu cimport mask_with
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_FIT, STRIPS_ROWS, Strips, Window, advance,
                       cut, lay_out, open_window, spread_numbers, strips_sum)
@@ -173,6 +173,7 @@ cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const r
     if s.src_winners:
         thread_size += whole_lines(
             spread_numbers(lanes, strips.columns.src_size, src_channels) * sizeof(real))
+    thread_size = set_apart(thread_size)
     cdef size_t offsets_size = whole_lines(n_terms * sizeof(Py_ssize_t))
     cdef void *block
     cdef char *memory = allocate(packed_size + zeros_size + thread_size * threads + offsets_size
@@ -194,7 +195,8 @@ cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const r
                         <real *>(buffers + window_size),
                         <real *>(buffers + window_size + unused_size))
     else:
-        for i in prange(strips.n_groups, num_threads=threads, schedule="dynamic"):
+        # Every thread has the images that it has in other passes, and in its caches.
+        for i in prange(strips.n_groups, num_threads=threads, schedule="static"):
             sweep_group(s, i, src, dst, packed, bias, positive, zeros,
                         <real *>(buffers + threadid() * thread_size),
                         <real *>(buffers + threadid() * thread_size + window_size),

@@ -17,7 +17,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .axis cimport Phase, forward_axes
-from .buffers cimport address, address_of_4d, allocate, whole_lines
+from .buffers cimport address, address_of_4d, allocate, set_apart, whole_lines
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_WEIGHT_FIT, STRIPS_WEIGHT_ROWS, Strips,
                       Window, advance, cut, gather, lay_out, open_window, spread_numbers,
                       strips_weight_sum)
@@ -37,9 +37,10 @@ cdef extern from "strips.h":
 
 cdef enum:
     MOST_CHUNKS = 16
-    CHUNK_WORK = 4000000        # multiply-adds that are worth a chunk of their own
+    CHUNK_WORK = 1000000        # multiply-adds that are worth a chunk of their own
     CHUNK_PIXELS = 192          # pixels of a strip that are worth adding a sum to another chunk's
     CHUNK_MEMORY = 4000000      # numbers that the sums of all chunks may take
+    SERIAL_SUMS = 65536         # numbers that one thread adds up sooner than several
     STEP_BYTES = 36864          # of x and dy under one kernel row, for a tile: they stay in L1
     STEP_PIXELS = 24            # pixels of a strip that are worth loading a tile's sums
 
@@ -54,7 +55,8 @@ cdef struct Gradient:
     Py_ssize_t n_blocks         # of output channels: the rows of one tile
     Py_ssize_t tile_terms
     Py_ssize_t terms            # taps times channels of x
-    Py_ssize_t size             # of the sums of one chunk: (terms + 1) vectors an output channel
+    Py_ssize_t size             # from one chunk's sums, (terms + 1) vectors an output channel, to the
+                                # next one's
 
 
 def weight_gradient(x, dy, winners, dweight, dbias, Py_ssize_t out_height, Py_ssize_t out_width,
@@ -97,11 +99,14 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
     cdef Strips *strips = &g.strips
     cdef Py_ssize_t lanes = lanes_of(x), out_width = strips.columns.dst_size, i
     g.terms = g.kernel_height * g.kernel_width * channels
-    g.size = g.out_channels * (g.terms + 1) * lanes
+    g.size = set_apart(g.out_channels * (g.terms + 1) * lanes * sizeof(real)) // sizeof(real)
     cdef double pixels = <double>n * strips.rows.dst_size * out_width
     cdef Py_ssize_t chunks = <Py_ssize_t>min(
         min(<double>MOST_CHUNKS, 1 + pixels / (lanes * CHUNK_PIXELS)),
         min(1 + pixels * g.out_channels * g.terms / CHUNK_WORK, 1. + CHUNK_MEMORY // g.size))
+    # A power of two: so many groups of strips are found without more rows to go over.
+    while chunks & (chunks - 1):
+        chunks &= chunks - 1
     strips.lanes = lanes
     # Even also without a pool: the sums are the same, to the bit, with it and without it.
     cut(strips, n, chunks, True)
@@ -119,6 +124,7 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
     if g.winners:
         thread_size += whole_lines(
             spread_numbers(lanes, out_width, g.out_channels) * sizeof(real))
+    thread_size = set_apart(thread_size)
     cdef void *block
     cdef char *memory = allocate(sums_size + zeros_size + thread_size * threads
                                  + g.terms * sizeof(Py_ssize_t), &block)
@@ -136,15 +142,19 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
             sum_chunk(g, x, dy, zeros, sums + i * g.size, strips.n_groups * i // chunks,
                       strips.n_groups * (i + 1) // chunks, dbias != NULL, <real *>buffers,
                       <real *>(buffers + window_size), <real *>(buffers + window_size + dy_size))
-        for i in range(g.out_channels):
-            add_chunks(g, sums, chunks, dweight, dbias, i)
     else:
-        for i in prange(chunks, num_threads=threads, schedule="dynamic"):
+        for i in prange(chunks, num_threads=threads, schedule="static"):
             sum_chunk(g, x, dy, zeros, sums + i * g.size, strips.n_groups * i // chunks,
                       strips.n_groups * (i + 1) // chunks, dbias != NULL,
                       <real *>(buffers + threadid() * thread_size),
                       <real *>(buffers + threadid() * thread_size + window_size),
                       <real *>(buffers + threadid() * thread_size + window_size + dy_size))
+    if chunks * g.size < SERIAL_SUMS:
+        threads = 1
+    if threads == 1:
+        for i in range(g.out_channels):
+            add_chunks(g, sums, chunks, dweight, dbias, i)
+    else:
         for i in prange(g.out_channels, num_threads=threads, schedule="static"):
             add_chunks(g, sums, chunks, dweight, dbias, i)
     free(block)
