@@ -114,7 +114,7 @@ def linear_chain_backward(dy, x, weight, plan, bias, input_gradient, weight_grad
     dx = plan.new_dx() if input_gradient else None
     if plan.work:
         kernel.backward(dy, x, weight, dweight, dbias, dx, *plan.shape, masked, plan.itemsize,
-                        threads_for(plan.work))
+                        threads_for(plan.work * (weight_gradient + input_gradient)))
     return dx, dweight, dbias
 
 

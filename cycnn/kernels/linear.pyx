@@ -12,7 +12,7 @@ enough for the processor to fetch ahead.
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
 
-from .buffers cimport address, allocate, whole_lines
+from .buffers cimport address, allocate, set_apart, whole_lines
 from .relu cimport mask_with
 from .tile cimport (DOT_COLUMNS, DOT_ROWS, PACKED_ROWS, PACKED_VECTORS, lanes_of, real, tile_ahead,
                     tile_combine, tile_dots, tile_pack_panels, tile_packed)
@@ -30,6 +30,9 @@ cdef enum:
     STRIP_ROW_BYTES = 1536
     # The same for one row of x, whose columns fit L1: the weight is read in pieces that long.
     ROW_BYTES = 1 << 13
+    # Numbers of the weight that are copied in the time in which a cache line goes from one processor
+    # to the other and back.
+    LINE_WEIGHTS = 1024
 
 
 # The arrays of `forward` and `backward` are in C order, all of float or all of double, as `size`
@@ -123,48 +126,57 @@ def backward(dy, x, weight, dweight, dbias, dx, Py_ssize_t n, Py_ssize_t n_in, P
     cdef char *pdx = NULL if dx is None else address(dx)
     with nogil:
         if size == sizeof(float):
-            backward_strips(<const float *>pdy, <const float *>px, <const float *>pw, <float *>pdw,
-                            <float *>pdb, <float *>pdx, n, n_in, n_out, masked, threads)
+            backward_tasks(<const float *>pdy, <const float *>px, <const float *>pw, <float *>pdw,
+                           <float *>pdb, <float *>pdx, n, n_in, n_out, masked, threads)
         else:
-            backward_strips(<const double *>pdy, <const double *>px, <const double *>pw,
-                            <double *>pdw, <double *>pdb, <double *>pdx, n, n_in, n_out, masked,
-                            threads)
+            backward_tasks(<const double *>pdy, <const double *>px, <const double *>pw,
+                           <double *>pdw, <double *>pdb, <double *>pdx, n, n_in, n_out, masked,
+                           threads)
 
 
-cdef int backward_strips(const real *dy, const real *x, const real *weight, real *dweight,
-                         real *dbias, real *dx, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out,
-                         bint masked, int threads) except -1 nogil:
-    cdef Py_ssize_t i, o, width, strips
-    cdef const real *rows = NULL
-    cdef const real *columns = NULL
+# The backward pass: dy packed as the gradients of the weight and of x need it, and the strips of
+# columns that both are computed in.
+cdef struct Backward:
+    Py_ssize_t n
+    Py_ssize_t n_in
+    Py_ssize_t n_out
+    Py_ssize_t strips
+    Py_ssize_t tasks
+    bint by_rows                # whether tasks share the rows of dx, not its columns
+    const void *columns
+    const void *rows
+
+
+cdef int backward_tasks(const real *dy, const real *x, const real *weight, real *dweight,
+                        real *dbias, real *dx, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out,
+                        bint masked, int threads) except -1 nogil:
+    cdef Backward pass_
+    cdef Py_ssize_t i, o, width
     cdef size_t buffer_size, packed = whole_lines(n * n_out * sizeof(real))
     cdef void *block
     cdef char *buffers
     width = strip_width(x, n, max(n if dweight else 0, n_out if dx else 0))
-    strips = count_strips(n_in, width, threads)
-    buffer_size = width * max(n, n_out) * sizeof(real) if n > 1 else 0
+    pass_.n, pass_.n_in, pass_.n_out, pass_.tasks = n, n_in, n_out, threads
+    pass_.strips = count_strips(n_in, width, threads)
+    # Where two tasks have columns of dx side by side, each of its rows has a line that both write.
+    # With rows of their own both copy the whole weight.
+    pass_.by_rows = n >= threads * PACKED_ROWS and n_in * n_out < LINE_WEIGHTS * n
+    buffer_size = set_apart(width * max(n, n_out) * sizeof(real) if n > 1 else 0)
     buffers = allocate(2 * packed + buffer_size * threads, &block)
     if not buffers:
         with gil:
             raise MemoryError("no memory for the working buffer of a linear layer")
     if dweight:
-        columns = pack_rows(dy, 1, n_out, n_out, n, <real *>buffers)
+        pass_.columns = pack_rows(dy, 1, n_out, n_out, n, <real *>buffers)
     if dx:
-        rows = pack_rows(dy, n_out, 1, n, n_out, <real *>(buffers + packed))
+        pass_.rows = pack_rows(dy, n_out, 1, n, n_out, <real *>(buffers + packed))
     buffers += 2 * packed
     if threads == 1:
-        for i in range(strips):
-            backward_strip(columns, rows, x, weight, dweight, dx, n, n_in, n_out, masked,
-                           strip_start(x, n_in, strips, i),
-                           strip_start(x, n_in, strips, i + 1),
-                           strip_start(x, n_in, strips, i + 2), <real *>buffers)
+        backward_task(&pass_, 0, x, weight, dweight, dx, masked, <real *>buffers)
     else:
-        for i in prange(strips, num_threads=threads, schedule="static"):
-            backward_strip(columns, rows, x, weight, dweight, dx, n, n_in, n_out, masked,
-                           strip_start(x, n_in, strips, i),
-                           strip_start(x, n_in, strips, i + 1),
-                           strip_start(x, n_in, strips, i + 2),
-                           <real *>(buffers + threadid() * buffer_size))
+        for i in prange(threads, num_threads=threads, schedule="static"):
+            backward_task(&pass_, i, x, weight, dweight, dx, masked,
+                          <real *>(buffers + i * buffer_size))
     free(block)
     if dbias:
         for o in range(n_out):
@@ -175,21 +187,23 @@ cdef int backward_strips(const real *dy, const real *x, const real *weight, real
     return 0
 
 
-cdef void backward_strip(const real *columns, const real *rows, const real *x, const real *weight,
-                         real *dweight, real *dx, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out,
-                         bint masked, Py_ssize_t first, Py_ssize_t end, Py_ssize_t next_end,
-                         real *buffer) noexcept nogil:
-    """The columns first <= i < end of dweight and of dx, unless they are NULL.
-
-    `columns` and `rows` are dy packed as each of the two needs it. After this strip comes that to
-    next_end.
-    """
-    if dweight:
-        product(columns, n_out, n, x + first, n_in, end - first, next_end - end, NULL,
-                dweight + first, n_in, buffer)
-    if dx:
-        product(rows, n, n_out, weight + first, n_in, end - first, next_end - end,
-                x + first if masked else NULL, dx + first, n_in, buffer)
+cdef void backward_task(const Backward *p, Py_ssize_t task, const real *x, const real *weight,
+                        real *dweight, real *dx, bint masked, real *buffer) noexcept nogil:
+    """A task's share of dweight and of dx, unless they are NULL: strip after strip."""
+    cdef Py_ssize_t strip, first, count, ahead, tiles = tiles_of(p.n)
+    cdef Py_ssize_t begin = p.strips * task // p.tasks, end = p.strips * (task + 1) // p.tasks
+    cdef Py_ssize_t top = tiles * task // p.tasks if p.by_rows else 0
+    cdef Py_ssize_t bottom = tiles * (task + 1) // p.tasks if p.by_rows else tiles
+    for strip in range(p.strips):
+        first = strip_start(x, p.n_in, p.strips, strip)
+        count = strip_start(x, p.n_in, p.strips, strip + 1) - first
+        ahead = strip_start(x, p.n_in, p.strips, strip + 2) - first - count
+        if dweight and begin <= strip < end:
+            product(<const real *>p.columns, p.n_out, p.n, x + first, p.n_in, count, ahead, 0,
+                    tiles_of(p.n_out), NULL, dweight + first, p.n_in, buffer)
+        if dx and (p.by_rows or begin <= strip < end):
+            product(<const real *>p.rows, p.n, p.n_out, weight + first, p.n_in, count, ahead, top,
+                    bottom, x + first if masked else NULL, dx + first, p.n_in, buffer)
 
 
 def sgd(dy, x, weight, velocity, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out, double lr,
@@ -217,7 +231,7 @@ cdef int sgd_strips(const real *dy, const real *x, real *weight, real *velocity,
     cdef Py_ssize_t width = strip_width(x, n, n), strips = count_strips(n_in, width, threads), i
     cdef const real *columns
     cdef size_t packed = whole_lines(n * n_out * sizeof(real))
-    cdef size_t buffer_size = width * (n + PACKED_ROWS) * sizeof(real)
+    cdef size_t buffer_size = set_apart(width * (n + PACKED_ROWS) * sizeof(real))
     cdef void *block
     cdef char *buffers = allocate(packed + buffer_size * threads, &block)
     if not buffers:
@@ -239,8 +253,7 @@ cdef void sgd_strip(const real *dy, const real *x, real *weight, real *velocity,
                     Py_ssize_t next_end, real lr, real momentum, real weight_decay, bint nesterov,
                     real *buffer) noexcept nogil:
     """The columns first <= i < end of weight and velocity: one tile of rows after the other."""
-    cdef Py_ssize_t tiles = (n_out + PACKED_ROWS - 1) // PACKED_ROWS, count = end - first
-    cdef Py_ssize_t tile, row, top, bottom, at
+    cdef Py_ssize_t tiles = tiles_of(n_out), count = end - first, tile, row, top, bottom, at
     cdef real *gradient = buffer
     # Of one row of x the gradient is a multiple. With weight decay the sum of the two would be
     # rounded once, where a gradient that was written is rounded twice.
@@ -251,7 +264,7 @@ cdef void sgd_strip(const real *dy, const real *x, real *weight, real *velocity,
     for tile in range(tiles):
         top, bottom = n_out * tile // tiles, n_out * (tile + 1) // tiles
         if not multiple:
-            tile_of_rows(dy, tile, tiles, n_out, n, x + first, n_in, count, next_end - end,
+            tile_of_rows(dy, tile, 0, tiles, n_out, n, x + first, n_in, count, next_end - end,
                          weight + top * n_in + first, n_in, NULL, gradient, count, buffer)
         for row in range(top, bottom):
             at = row * n_in + first
@@ -266,40 +279,43 @@ cdef void sgd_strip(const real *dy, const real *x, real *weight, real *velocity,
 
 
 cdef void product(const real *a, Py_ssize_t n_rows, Py_ssize_t n_terms, const real *b,
-                  Py_ssize_t row, Py_ssize_t count, Py_ssize_t next_count, const real *positive,
-                  real *c, Py_ssize_t c_row, real *buffer) noexcept nogil:
+                  Py_ssize_t row, Py_ssize_t count, Py_ssize_t next_count, Py_ssize_t first_tile,
+                  Py_ssize_t end_tile, const real *positive, real *c, Py_ssize_t c_row,
+                  real *buffer) noexcept nogil:
     """c[i, k] = sum over j of a[i, j] * b[j, k] for k < count, a from pack_rows().
 
-    Unless `positive` is NULL, c is 0 where that, as large, is not above 0.
+    Of the rows i only those of the tiles first_tile <= tile < end_tile. Unless `positive` is NULL,
+    c is 0 where that, as large, is not above 0.
 
     Rows of b are `row` apart. b is copied into panels: its rows may be a multiple of 4 KB apart,
     where all of them share the same few places of the L1 cache. One tile of rows is computed for
     all panels in turn, so that c is written in long stretches. The next_count columns after these
     are wanted next.
     """
-    cdef Py_ssize_t tiles = (n_rows + PACKED_ROWS - 1) // PACKED_ROWS, tile, top
+    cdef Py_ssize_t tiles = tiles_of(n_rows), tile, top
     if n_rows > 1 and n_terms > 1:
         tile_pack_panels(b, row, n_terms, count, buffer)
-    for tile in range(tiles):
+    for tile in range(first_tile, end_tile):
         top = n_rows * tile // tiles
-        tile_of_rows(a, tile, tiles, n_rows, n_terms, b, row, count, next_count, c + top * c_row,
-                     c_row, positive + top * c_row if positive else NULL, c + top * c_row, c_row,
+        tile_of_rows(a, tile, first_tile, end_tile, n_rows, n_terms, b, row, count, next_count,
+                     c + top * c_row, c_row, positive + top * c_row if positive else NULL, c + top * c_row, c_row,
                      buffer)
 
 
-cdef void tile_of_rows(const real *a, Py_ssize_t tile, Py_ssize_t tiles, Py_ssize_t n_rows,
-                       Py_ssize_t n_terms, const real *b, Py_ssize_t row, Py_ssize_t count,
-                       Py_ssize_t next_count, const real *soon, Py_ssize_t soon_row,
-                       const real *positive, real *c, Py_ssize_t c_row,
+cdef void tile_of_rows(const real *a, Py_ssize_t tile, Py_ssize_t first_tile, Py_ssize_t end_tile,
+                       Py_ssize_t n_rows, Py_ssize_t n_terms, const real *b, Py_ssize_t row,
+                       Py_ssize_t count, Py_ssize_t next_count, const real *soon,
+                       Py_ssize_t soon_row, const real *positive, real *c, Py_ssize_t c_row,
                        const real *panels) noexcept nogil:
-    """One tile of the product's rows; b is packed in `panels` too.
+    """One tile of the product's rows, of first_tile <= tile < end_tile; b is packed in `panels` too.
 
     While it is computed, its share of the next columns of b is sent for, and the rows at `soon`.
     With one row, or one term, each number of b is needed once in a row of c: read where it lies.
     """
-    cdef Py_ssize_t width = PACKED_VECTORS * lanes_of(a), top = n_rows * tile // tiles, k = 0
+    cdef Py_ssize_t width = PACKED_VECTORS * lanes_of(a), tiles = tiles_of(n_rows), k = 0
+    cdef Py_ssize_t top = n_rows * tile // tiles, shares = end_tile - first_tile
     cdef int rows = <int>(n_rows * (tile + 1) // tiles - top)
-    cdef Py_ssize_t share = n_terms * tile // tiles
+    cdef Py_ssize_t share = n_terms * (tile - first_tile) // shares
     cdef tile_ahead now, later
     a += top * n_terms
     if n_rows == 1 or n_terms == 1:
@@ -315,7 +331,7 @@ cdef void tile_of_rows(const real *a, Py_ssize_t tile, Py_ssize_t tiles, Py_ssiz
         # Panels of the next strip that there are none of stand for nothing to send for.
         if k < next_count:
             later.first = b + share * row + count + k
-            later.rows = n_terms * (tile + 1) // tiles - share
+            later.rows = n_terms * (tile + 1 - first_tile) // shares - share
         else:
             later.first, later.rows = panels, 1
         tile_packed(rows, a, panels + k * n_terms, n_terms, &now, &later,
@@ -326,7 +342,7 @@ cdef void tile_of_rows(const real *a, Py_ssize_t tile, Py_ssize_t tiles, Py_ssiz
 cdef const real *pack_rows(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, Py_ssize_t n_rows,
                            Py_ssize_t n_terms, real *to) noexcept nogil:
     """a[i * a_row + j * a_step], tile after tile of rows: for each j the tile's i side by side."""
-    cdef Py_ssize_t tiles = (n_rows + PACKED_ROWS - 1) // PACKED_ROWS, tile, top, rows, i, j
+    cdef Py_ssize_t tiles = tiles_of(n_rows), tile, top, rows, i, j
     cdef real *start = to
     for tile in range(tiles):
         top, rows = n_rows * tile // tiles, n_rows * (tile + 1) // tiles - n_rows * tile // tiles
@@ -335,6 +351,11 @@ cdef const real *pack_rows(const real *a, Py_ssize_t a_row, Py_ssize_t a_step, P
                 to[i] = a[(top + i) * a_row + j * a_step]
             to += rows
     return start
+
+
+cdef Py_ssize_t tiles_of(Py_ssize_t n_rows) noexcept nogil:
+    """How many tiles a product with so many rows has."""
+    return (n_rows + PACKED_ROWS - 1) // PACKED_ROWS
 
 
 cdef Py_ssize_t strip_width(const real *kind, Py_ssize_t n, Py_ssize_t n_terms) noexcept nogil:
