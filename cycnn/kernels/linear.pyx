@@ -14,8 +14,9 @@ from libc.stdlib cimport free
 
 from .buffers cimport address, allocate, set_apart, whole_lines
 from .relu cimport mask_with
-from .tile cimport (DOT_COLUMNS, DOT_ROWS, PACKED_ROWS, PACKED_VECTORS, lanes_of, real, tile_ahead,
-                    tile_combine, tile_dots, tile_pack_panels, tile_packed)
+from .tile cimport (DOT_COLUMNS, DOT_ROWS, PACKED_MASK, PACKED_ROWS, PACKED_STEP, PACKED_STORE,
+                    PACKED_VECTORS, lanes_of, real, tile_ahead, tile_combine, tile_dots,
+                    tile_finish, tile_pack_panels, tile_packed)
 from .update cimport sgd_range
 
 cdef enum:
@@ -255,17 +256,27 @@ cdef void sgd_strip(const real *dy, const real *x, real *weight, real *velocity,
     """The columns first <= i < end of weight and velocity: one tile of rows after the other."""
     cdef Py_ssize_t tiles = tiles_of(n_out), count = end - first, tile, row, top, bottom, at
     cdef real *gradient = buffer
+    cdef tile_finish finish = tile_finish(PACKED_STORE, NULL, 0)
+    # A step that needs nothing but weight and gradient is taken as the tile's sums are done.
+    cdef bint at_once = n > 1 and n_out > 1 and momentum == 0 and weight_decay == 0
     # Of one row of x the gradient is a multiple. With weight decay the sum of the two would be
     # rounded once, where a gradient that was written is rounded twice.
     cdef bint multiple = n == 1 and weight_decay == 0
     buffer += PACKED_ROWS * count
     if n > 1 and n_out > 1:
         tile_pack_panels(x + first, n_in, n, count, buffer)
+    if at_once:
+        finish.kind, finish.rate = PACKED_STEP, lr
     for tile in range(tiles):
         top, bottom = n_out * tile // tiles, n_out * (tile + 1) // tiles
+        if at_once:
+            tile_of_rows(dy, tile, 0, tiles, n_out, n, x + first, n_in, count, next_end - end,
+                         weight + top * n_in + first, n_in, &finish, weight + top * n_in + first,
+                         n_in, buffer)
+            continue
         if not multiple:
             tile_of_rows(dy, tile, 0, tiles, n_out, n, x + first, n_in, count, next_end - end,
-                         weight + top * n_in + first, n_in, NULL, gradient, count, buffer)
+                         weight + top * n_in + first, n_in, &finish, gradient, count, buffer)
         for row in range(top, bottom):
             at = row * n_in + first
             # Two calls, since the compiler rounds otherwise where the scale is known to be 1.
@@ -293,20 +304,21 @@ cdef void product(const real *a, Py_ssize_t n_rows, Py_ssize_t n_terms, const re
     are wanted next.
     """
     cdef Py_ssize_t tiles = tiles_of(n_rows), tile, top
+    cdef tile_finish finish = tile_finish(PACKED_MASK if positive else PACKED_STORE, NULL, 0)
     if n_rows > 1 and n_terms > 1:
         tile_pack_panels(b, row, n_terms, count, buffer)
     for tile in range(first_tile, end_tile):
         top = n_rows * tile // tiles
+        finish.positive = positive + top * c_row if positive else NULL
         tile_of_rows(a, tile, first_tile, end_tile, n_rows, n_terms, b, row, count, next_count,
-                     c + top * c_row, c_row, positive + top * c_row if positive else NULL, c + top * c_row, c_row,
-                     buffer)
+                     c + top * c_row, c_row, &finish, c + top * c_row, c_row, buffer)
 
 
 cdef void tile_of_rows(const real *a, Py_ssize_t tile, Py_ssize_t first_tile, Py_ssize_t end_tile,
                        Py_ssize_t n_rows, Py_ssize_t n_terms, const real *b, Py_ssize_t row,
                        Py_ssize_t count, Py_ssize_t next_count, const real *soon,
-                       Py_ssize_t soon_row, const real *positive, real *c, Py_ssize_t c_row,
-                       const real *panels) noexcept nogil:
+                       Py_ssize_t soon_row, const tile_finish *finish, real *c,
+                       Py_ssize_t c_row, const real *panels) noexcept nogil:
     """One tile of the product's rows, of first_tile <= tile < end_tile; b is packed in `panels` too.
 
     While it is computed, its share of the next columns of b is sent for, and the rows at `soon`.
@@ -317,6 +329,8 @@ cdef void tile_of_rows(const real *a, Py_ssize_t tile, Py_ssize_t first_tile, Py
     cdef int rows = <int>(n_rows * (tile + 1) // tiles - top)
     cdef Py_ssize_t share = n_terms * (tile - first_tile) // shares
     cdef tile_ahead now, later
+    cdef tile_finish at = finish[0]
+    cdef const real *positive = <const real *>finish.positive
     a += top * n_terms
     if n_rows == 1 or n_terms == 1:
         for k in range(rows):
@@ -328,14 +342,12 @@ cdef void tile_of_rows(const real *a, Py_ssize_t tile, Py_ssize_t first_tile, Py
     later.row = row * <Py_ssize_t>sizeof(real)
     while k < count:
         now.first = soon + k
-        # Panels of the next strip that there are none of stand for nothing to send for.
+        later.first, later.rows = b + share * row + count + k, 0
         if k < next_count:
-            later.first = b + share * row + count + k
             later.rows = n_terms * (tile + 1 - first_tile) // shares - share
-        else:
-            later.first, later.rows = panels, 1
-        tile_packed(rows, a, panels + k * n_terms, n_terms, &now, &later,
-                    positive + k if positive else NULL, c + k, c_row, <int>min(width, count - k))
+        at.positive = positive + k if positive else NULL
+        tile_packed(rows, a, panels + k * n_terms, n_terms, &now, &later, &at, c + k, c_row,
+                    <int>min(width, count - k))
         k += width
 
 

@@ -25,20 +25,22 @@ LOCAL void TILE(pack_panels)(const REAL *x, ptrdiff_t x_row, ptrdiff_t n_rows, p
  * pointers, and a load serves more fmas: the processor has fewer instructions to take in, which is
  * what holds up TILE(loop).
  *
- * Every PACKED_STEPS steps it sends for one row, as wide as b, of the rows at `soon` and of those
- * at `later`. Sent for all at once, they would hold up what the tile itself loads.
- *
- * With `masked`, c is 0 where `positive`, as large and sent for with it, is not above 0. */
-ALWAYS_INLINE void TILE(packed_loop)(const int rows, const int masked, const REAL *a,
+ * Every PACKED_STEPS steps it sends for a share of the rows, as wide as b, at `soon` and of those at
+ * `later`, but for no more than PACKED_SENT. Sent for all at once, they would hold up what the tile
+ * itself loads. What masks c is sent for with the rows at `soon`. */
+ALWAYS_INLINE void TILE(packed_loop)(const int rows, const int finish, const REAL *a,
                                      const REAL *b, ptrdiff_t length, const tile_ahead *soon,
-                                     const tile_ahead *later, const REAL *positive, REAL *c,
-                                     ptrdiff_t c_row, int lanes)
+                                     const tile_ahead *later, const REAL *positive, REAL rate,
+                                     REAL *c, ptrdiff_t c_row, int lanes)
 {
     enum { WIDTH = PACKED_VECTORS * LANES };
     SIMD(v) sums[PACKED_ROWS][PACKED_VECTORS];
     const char *next = (const char *)soon->first, *after = (const char *)later->first;
-    const char *mask = (const char *)positive;
-    ptrdiff_t to_go = soon->rows - 1, to_go_after = later->rows - 1;
+    const ptrdiff_t mask = (const char *)positive - (const char *)c;
+    const ptrdiff_t shares = length / PACKED_STEPS;
+    ptrdiff_t to_go = soon->rows, to_go_after = later->rows;
+    const ptrdiff_t each = to_go > shares ? PACKED_SENT : 1;
+    const ptrdiff_t each_after = to_go_after > shares ? PACKED_SENT : 1;
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < PACKED_VECTORS; v++) sums[i][v] = SIMD(_set1)(0);
 #define PACKED_STEP(u)                                                                            \
@@ -53,14 +55,17 @@ ALWAYS_INLINE void TILE(packed_loop)(const int rows, const int masked, const REA
         }                                                                                         \
     }
     for (; length >= PACKED_STEPS; length -= PACKED_STEPS) {
-        UNROLL for (int v = 0; v < PACKED_VECTORS; v++) {
-            PREFETCH_FOR_LATER(next + v * LANES * sizeof(REAL));
-            PREFETCH_FOR_LATER(after + v * LANES * sizeof(REAL));
-            if (masked) PREFETCH_FOR_LATER(mask + v * LANES * sizeof(REAL));
+        for (ptrdiff_t i = 0; i < each && to_go > 0; i++, to_go--, next += soon->row)
+            UNROLL for (int v = 0; v < PACKED_VECTORS; v++) {
+                PREFETCH_FOR_LATER(next + v * LANES * sizeof(REAL));
+                if (finish == PACKED_MASK)
+                    PREFETCH_FOR_LATER(next + mask + v * LANES * sizeof(REAL));
+            }
+        for (ptrdiff_t i = 0; i < each_after && to_go_after > 0; i++, to_go_after--) {
+            UNROLL for (int v = 0; v < PACKED_VECTORS; v++)
+                PREFETCH_FOR_LATER(after + v * LANES * sizeof(REAL));
+            after += later->row;
         }
-        if (masked) mask += to_go > 0 ? c_row * sizeof(REAL) : 0;
-        next += to_go-- > 0 ? soon->row : 0;
-        after += to_go_after-- > 0 ? later->row : 0;
         for (int half = 0; half < 2; half++) {
             UNROLL for (int u = 0; u < PACKED_STEPS / 2; u++) PACKED_STEP(u)
             a += PACKED_STEPS / 2 * rows;
@@ -76,37 +81,45 @@ ALWAYS_INLINE void TILE(packed_loop)(const int rows, const int masked, const REA
     }
 #undef PACKED_STEP
     UNROLL for (int i = 0; i < rows; i++) {
-        REAL *to = c + i * c_row, edge[WIDTH];
-        const REAL *y = positive + (masked ? i * c_row : 0);
-        if (masked && lanes < WIDTH) {
+        REAL *to = c + i * c_row, edge[WIDTH], *place = lanes < WIDTH ? edge : to;
+        const REAL *with = finish == PACKED_MASK ? positive + i * c_row : to;
+        if (finish != PACKED_STORE && lanes < WIDTH) {
             memset(edge, 0, sizeof edge);
-            y = memcpy(edge, y, lanes * sizeof(REAL));
+            with = memcpy(edge, with, lanes * sizeof(REAL));
         }
-        UNROLL for (int v = 0; v < PACKED_VECTORS; v++)
-            SIMD(_store)((lanes < WIDTH ? edge : to) + v * LANES,
-                         masked ? SIMD(_unless_below)(SIMD(_load)(y + v * LANES), sums[i][v])
-                                : sums[i][v]);
+        UNROLL for (int v = 0; v < PACKED_VECTORS; v++) {
+            SIMD(v) sum = sums[i][v];
+            if (finish == PACKED_MASK)
+                sum = SIMD(_unless_below)(SIMD(_load)(with + v * LANES), sum);
+            if (finish == PACKED_STEP)
+                sum = SIMD(_fma)(SIMD(_set1)(-rate), sum, SIMD(_load)(with + v * LANES));
+            SIMD(_store)(place + v * LANES, sum);
+        }
         if (lanes < WIDTH) memcpy(to, edge, lanes * sizeof(REAL));
     }
 }
 
 LOCAL void TILE(packed)(int rows, const REAL *a, const REAL *b, ptrdiff_t length,
-                        const tile_ahead *soon, const tile_ahead *later, const REAL *positive,
+                        const tile_ahead *soon, const tile_ahead *later, const tile_finish *finish,
                         REAL *c, ptrdiff_t c_row, int lanes)
 {
+    const REAL *const positive = (const REAL *)finish->positive;
+    const REAL rate = (REAL)finish->rate;
+#define TILE_LOOP(n, kind)                                                                        \
+    TILE(packed_loop)(n, kind, a, b, length, soon, later, positive, rate, c, c_row, lanes)
 #define TILE_CASE(n)                                                                              \
     case n:                                                                                       \
         if (n > PACKED_ROWS) break;                                                               \
-        if (positive)                                                                             \
-            TILE(packed_loop)(n, 1, a, b, length, soon, later, positive, c, c_row, lanes);        \
-        else                                                                                      \
-            TILE(packed_loop)(n, 0, a, b, length, soon, later, positive, c, c_row, lanes);        \
+        if (finish->kind == PACKED_STORE) TILE_LOOP(n, PACKED_STORE);                             \
+        else if (finish->kind == PACKED_MASK) TILE_LOOP(n, PACKED_MASK);                          \
+        else TILE_LOOP(n, PACKED_STEP);                                                           \
         break;
     switch (rows) {
         TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6) TILE_CASE(7)
         TILE_CASE(8)
     }
 #undef TILE_CASE
+#undef TILE_LOOP
 }
 
 /* c[k] = sum over j of a[j] * b[j, k], for `terms` rows of b, b_row apart, and count columns: what

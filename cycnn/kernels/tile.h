@@ -40,6 +40,15 @@ typedef struct {
     ptrdiff_t rows;
 } tile_ahead;
 
+/* What packed() does with its sums: c is them; or 0 where `positive` is not above 0, else them; or c
+ * loses `rate` times them. */
+enum { PACKED_STORE, PACKED_MASK, PACKED_STEP };
+typedef struct {
+    int kind;
+    const void *positive; /* as large as c, its rows as far apart */
+    double rate;
+} tile_finish;
+
 /* What the sums begin with, and whether a ReLU follows the last term. */
 enum { TILE_FROM_ZERO, TILE_FROM_BIAS, TILE_FROM_C, TILE_START = 3, TILE_RELU = 4 };
 
@@ -50,7 +59,8 @@ enum { TILE_FROM_ZERO, TILE_FROM_BIAS, TILE_FROM_C, TILE_START = 3, TILE_RELU = 
 /* The tile of two packed factors: 24 or 12 sums, as above. */
 #define PACKED_VECTORS 3
 #define PACKED_ROWS (TILE_ROWS_2 >= 12 ? 8 : 4)
-#define PACKED_STEPS 8 /* computed between two rows that are sent for */
+#define PACKED_STEPS 8 /* computed between two shares of the rows that are sent for, */
+#define PACKED_SENT 2  /* and how many rows these are at the most */
 
 /* Rows that combine() adds up at once: as many streams as processors fetch ahead with ease. */
 #define COMBINE_ROWS 8

@@ -17,12 +17,20 @@ cdef extern from "tile.h":
         Py_ssize_t row
         Py_ssize_t rows
 
+    ctypedef struct tile_finish:
+        int kind
+        const void *positive
+        double rate
+
     int F32_LANES
     int F64_LANES
     int DOT_COLUMNS
     int DOT_ROWS
     int PACKED_ROWS
     int PACKED_VECTORS
+    int PACKED_STORE
+    int PACKED_MASK
+    int PACKED_STEP
     int TILE_ROWS_2
     int TILE_FROM_ZERO
     int TILE_FROM_BIAS
@@ -55,7 +63,7 @@ cdef void tile_pack(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, int coun
 cdef void tile_pack_panels(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, Py_ssize_t count,
                            real *to) noexcept nogil
 cdef void tile_packed(int rows, const real *a, const real *b, Py_ssize_t length,
-                      const tile_ahead *soon, const tile_ahead *later, const real *positive,
+                      const tile_ahead *soon, const tile_ahead *later, const tile_finish *finish,
                       real *c, Py_ssize_t c_row, int lanes) noexcept nogil
 cdef void tile_combine(const real *a, Py_ssize_t terms, const real *b, Py_ssize_t b_row,
                        Py_ssize_t count, real *c) noexcept nogil

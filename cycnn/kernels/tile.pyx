@@ -32,12 +32,12 @@ cdef extern from "tile.h":
     void f64_pack_panels(const double *x, Py_ssize_t x_row, Py_ssize_t n_rows, Py_ssize_t count,
                          double *to) noexcept nogil
     void f32_packed(int rows, const float *a, const float *b, Py_ssize_t length,
-                    const tile_ahead *soon, const tile_ahead *later, const float *positive,
+                    const tile_ahead *soon, const tile_ahead *later, const tile_finish *finish,
                     float *c, Py_ssize_t c_row, int lanes) noexcept nogil
     void f32_combine(const float *a, Py_ssize_t terms, const float *b, Py_ssize_t b_row,
                      Py_ssize_t count, float *c) noexcept nogil
     void f64_packed(int rows, const double *a, const double *b, Py_ssize_t length,
-                    const tile_ahead *soon, const tile_ahead *later, const double *positive,
+                    const tile_ahead *soon, const tile_ahead *later, const tile_finish *finish,
                     double *c, Py_ssize_t c_row, int lanes) noexcept nogil
     void f64_combine(const double *a, Py_ssize_t terms, const double *b, Py_ssize_t b_row,
                      Py_ssize_t count, double *c) noexcept nogil
@@ -121,16 +121,13 @@ cdef void tile_pack_panels(const real *x, Py_ssize_t x_row, Py_ssize_t n_rows, P
 
 
 cdef void tile_packed(int rows, const real *a, const real *b, Py_ssize_t length,
-                      const tile_ahead *soon, const tile_ahead *later, const real *positive,
+                      const tile_ahead *soon, const tile_ahead *later, const tile_finish *finish,
                       real *c, Py_ssize_t c_row, int lanes) noexcept nogil:
-    """c[i, k] = sum of a[j, i] * b[j, k], both packed, sending for `soon` and `later`.
-
-    Unless `positive` is NULL, c is 0 where that is not above 0; its rows are as far apart.
-    """
+    """The sums of a[j, i] * b[j, k], both packed, finish c[i, k]; sends for `soon` and `later`."""
     if real is float:
-        f32_packed(rows, a, b, length, soon, later, positive, c, c_row, lanes)
+        f32_packed(rows, a, b, length, soon, later, finish, c, c_row, lanes)
     else:
-        f64_packed(rows, a, b, length, soon, later, positive, c, c_row, lanes)
+        f64_packed(rows, a, b, length, soon, later, finish, c, c_row, lanes)
 
 
 cdef void tile_combine(const real *a, Py_ssize_t terms, const real *b, Py_ssize_t b_row,
