@@ -29,6 +29,7 @@
 #define STRIPS_FIT(rows) ((STRIPS_REGISTERS - 1) / ((rows) + 1))
 #define STRIPS_WEIGHT_FIT(rows) ((STRIPS_REGISTERS - 1 - (rows)) / (rows))
 #define STRIPS_COLUMNS 8
+#define STRIPS_ADDED 4 /* channels whose gradients of the bias are added up side by side */
 
 typedef struct {
     ptrdiff_t n_terms;        /* of one sum */

@@ -156,12 +156,26 @@ ALWAYS_INLINE void STRIPS(weight_loop)(const int rows, const int terms,
             SIMD(_store)(c + i * s->sums_row + t * LANES, sums[i][t]);
 }
 
-/* to += the sum of n vectors, `step` numbers apart. */
-LOCAL void STRIPS(add)(const REAL *x, ptrdiff_t step, ptrdiff_t n, REAL *to)
+/* The sums of `channels` channels over n pixels, added to what `to` holds: one vector a channel, to_row
+ * numbers apart. Some channels side by side, as one sum alone would wait for itself. */
+ALWAYS_INLINE void STRIPS(add_loop)(const int channels, const REAL *x, ptrdiff_t pixel, ptrdiff_t n,
+                                    REAL *to, ptrdiff_t to_row)
 {
-    SIMD(v) sum = SIMD(_load)(to);
-    for (ptrdiff_t i = 0; i < n; i++) sum = SIMD(_add)(sum, SIMD(_load)(x + i * step));
-    SIMD(_store)(to, sum);
+    SIMD(v) sums[STRIPS_ADDED];
+    UNROLL for (int k = 0; k < channels; k++) sums[k] = SIMD(_load)(to + k * to_row);
+    for (ptrdiff_t p = 0; p < n; p++, x += pixel)
+        UNROLL for (int k = 0; k < channels; k++)
+            sums[k] = SIMD(_add)(sums[k], SIMD(_load)(x + k * LANES));
+    UNROLL for (int k = 0; k < channels; k++) SIMD(_store)(to + k * to_row, sums[k]);
+}
+
+LOCAL void STRIPS(add)(const REAL *x, ptrdiff_t channels, ptrdiff_t n, REAL *to, ptrdiff_t to_row)
+{
+    const ptrdiff_t pixel = channels * LANES;
+    ptrdiff_t k = 0;
+    for (; k + STRIPS_ADDED <= channels; k += STRIPS_ADDED)
+        STRIPS(add_loop)(STRIPS_ADDED, x + k * LANES, pixel, n, to + k * to_row, to_row);
+    for (; k < channels; k++) STRIPS(add_loop)(1, x + k * LANES, pixel, n, to + k * to_row, to_row);
 }
 
 LOCAL REAL STRIPS(sum)(const REAL *x)

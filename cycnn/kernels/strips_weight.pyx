@@ -30,8 +30,10 @@ cdef extern from "strips.h":
     void f64_strips_weight_tile(int rows, int terms, const strips_weight_sum *s, const double *x,
                                 const double *dy, const Py_ssize_t *offsets,
                                 double *c) noexcept nogil
-    void f32_strips_add(const float *x, Py_ssize_t step, Py_ssize_t n, float *to) noexcept nogil
-    void f64_strips_add(const double *x, Py_ssize_t step, Py_ssize_t n, double *to) noexcept nogil
+    void f32_strips_add(const float *x, Py_ssize_t channels, Py_ssize_t n, float *to,
+                        Py_ssize_t to_row) noexcept nogil
+    void f64_strips_add(const double *x, Py_ssize_t channels, Py_ssize_t n, double *to,
+                        Py_ssize_t to_row) noexcept nogil
     float f32_strips_sum(const float *x) noexcept nogil
     double f64_strips_sum(const double *x) noexcept nogil
 
@@ -255,15 +257,14 @@ cdef void sum_rows(const Gradient *g, const real *x, const real *dy, Py_ssize_t 
                                        sum.offsets + term,
                                        sums + first * sum.sums_row + term * lanes)
     if bias:
-        for k in range(g.out_channels):
-            if from_zero:
-                memset(sums + k * sum.sums_row + g.terms * lanes, 0, lanes * sizeof(real))
-            if real is float:
-                f32_strips_add(dy + k * lanes, sum.dy_pixel, rows * sum.n_columns,
-                               sums + k * sum.sums_row + g.terms * lanes)
-            else:
-                f64_strips_add(dy + k * lanes, sum.dy_pixel, rows * sum.n_columns,
-                               sums + k * sum.sums_row + g.terms * lanes)
+        sums += g.terms * lanes
+        if from_zero:
+            for k in range(g.out_channels):
+                memset(sums + k * sum.sums_row, 0, lanes * sizeof(real))
+        if real is float:
+            f32_strips_add(dy, g.out_channels, rows * sum.n_columns, sums, sum.sums_row)
+        else:
+            f64_strips_add(dy, g.out_channels, rows * sum.n_columns, sums, sum.sums_row)
 
 
 cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dweight, real *dbias,
