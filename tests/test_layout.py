@@ -170,3 +170,13 @@ def test_gather_batch(layout, kind, channels, dtype, rng):
 def test_gather_no_images(dtype):
     batch = F.gather_batch(np.zeros((5, 1, 4, 4), np.uint8), np.zeros(0, int), [0.0], [1.0], dtype)
     assert batch.shape == (0, 1, 4, 4) and batch.dtype == dtype
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 50])
+def test_flatten_moves_squares_of_any_side(channels, dtype, rng):
+    """Channels and pixels more and fewer than the squares that registers transpose, and odd rests."""
+    for height, width in ((1, 1), (1, 3), (2, 2), (1, 5), (3, 3), (4, 4), (3, 7), (6, 8), (7, 9)):
+        x = channels_last(normal(rng, dtype, 3, channels, height, width))
+        rows = F.flatten(x)
+        np.testing.assert_array_equal(rows, np.ascontiguousarray(x).reshape(3, -1))
+        np.testing.assert_array_equal(F.flatten_backward(rows, x.shape), x)

@@ -151,32 +151,32 @@ cdef struct Backward:
 cdef int backward_tasks(const real *dy, const real *x, const real *weight, real *dweight,
                         real *dbias, real *dx, Py_ssize_t n, Py_ssize_t n_in, Py_ssize_t n_out,
                         bint masked, int threads) except -1 nogil:
-    cdef Backward pass_
+    cdef Backward plan
     cdef Py_ssize_t i, o, width
     cdef size_t buffer_size, packed = whole_lines(n * n_out * sizeof(real))
     cdef void *block
     cdef char *buffers
     width = strip_width(x, n, max(n if dweight else 0, n_out if dx else 0))
-    pass_.n, pass_.n_in, pass_.n_out, pass_.tasks = n, n_in, n_out, threads
-    pass_.strips = count_strips(n_in, width, threads)
+    plan.n, plan.n_in, plan.n_out, plan.tasks = n, n_in, n_out, threads
+    plan.strips = count_strips(n_in, width, threads)
     # Where two tasks have columns of dx side by side, each of its rows has a line that both write.
     # With rows of their own both copy the whole weight.
-    pass_.by_rows = n >= threads * PACKED_ROWS and n_in * n_out < LINE_WEIGHTS * n
+    plan.by_rows = n >= threads * PACKED_ROWS and n_in * n_out < LINE_WEIGHTS * n
     buffer_size = set_apart(width * max(n, n_out) * sizeof(real) if n > 1 else 0)
     buffers = allocate(2 * packed + buffer_size * threads, &block)
     if not buffers:
         with gil:
             raise MemoryError("no memory for the working buffer of a linear layer")
     if dweight:
-        pass_.columns = pack_rows(dy, 1, n_out, n_out, n, <real *>buffers)
+        plan.columns = pack_rows(dy, 1, n_out, n_out, n, <real *>buffers)
     if dx:
-        pass_.rows = pack_rows(dy, n_out, 1, n, n_out, <real *>(buffers + packed))
+        plan.rows = pack_rows(dy, n_out, 1, n, n_out, <real *>(buffers + packed))
     buffers += 2 * packed
     if threads == 1:
-        backward_task(&pass_, 0, x, weight, dweight, dx, masked, <real *>buffers)
+        backward_task(&plan, 0, x, weight, dweight, dx, masked, <real *>buffers)
     else:
         for i in prange(threads, num_threads=threads, schedule="static"):
-            backward_task(&pass_, i, x, weight, dweight, dx, masked,
+            backward_task(&plan, i, x, weight, dweight, dx, masked,
                           <real *>(buffers + i * buffer_size))
     free(block)
     if dbias:

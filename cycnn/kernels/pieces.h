@@ -1,9 +1,10 @@
-/* Shuffles on vectors as pieces of 128 bits (F32_PIECE or F64_PIECE numbers): what strips.h
- * transposes with.
+/* Squares transposed in registers, as many vectors as one has numbers: what strips.h interleaves with,
+ * and transpose.h.
  *
- * zip_lo and zip_hi alternate the numbers of the lower and of the upper halves of each pair of
- * pieces. swap_pieces takes as many vectors as one has pieces: piece i of vector j changes places
- * with piece j of vector i. */
+ * A vector is taken as pieces of 128 bits (F32_PIECE or F64_PIECE numbers). zip_lo and zip_hi
+ * alternate the numbers of the lower and of the upper halves of each pair of pieces. swap_pieces
+ * takes as many vectors as one has pieces: piece i of vector j changes places with piece j of
+ * vector i. */
 #ifndef CYCNN_PIECES_H
 #define CYCNN_PIECES_H
 
@@ -68,4 +69,34 @@ PIECE_TYPE(f32, SCALAR_FIRST, SCALAR_SECOND) { (void)a; }
 PIECE_TYPE(f64, SCALAR_FIRST, SCALAR_SECOND) { (void)a; }
 
 #endif
+
+/* Row i of a square is to be at a[place(i)]; once transposed, its column k is at a[k]. The pieces of
+ * vectors change places first, then the numbers in each piece: number i of vector j with number j
+ * of vector i. */
+#define SQUARE_TYPE(P, LANES, PIECE)                                                              \
+    ALWAYS_INLINE int P##_place(int row) { return row % PIECE * (LANES / PIECE) + row / PIECE; }  \
+    ALWAYS_INLINE void P##_swap_numbers(P##v *a)                                                  \
+    {                                                                                             \
+        P##v t[PIECE];                                                                            \
+        UNROLL for (int n = PIECE; n > 1; n /= 2) {                                               \
+            UNROLL for (int i = 0; i < PIECE / 2; i++) {                                          \
+                t[2 * i] = P##_zip_lo(a[i], a[i + PIECE / 2]);                                    \
+                t[2 * i + 1] = P##_zip_hi(a[i], a[i + PIECE / 2]);                                \
+            }                                                                                     \
+            UNROLL for (int i = 0; i < PIECE; i++) a[i] = t[i];                                   \
+        }                                                                                         \
+    }                                                                                             \
+    ALWAYS_INLINE void P##_transpose_square(P##v *a)                                              \
+    {                                                                                             \
+        enum { PIECES = LANES / PIECE };                                                          \
+        P##v t[LANES];                                                                            \
+        UNROLL for (int j = 0; j < PIECE; j++) P##_swap_pieces(a + j * PIECES);                   \
+        UNROLL for (int j = 0; j < PIECE; j++)                                                    \
+            UNROLL for (int g = 0; g < PIECES; g++) t[g * PIECE + j] = a[j * PIECES + g];         \
+        UNROLL for (int g = 0; g < PIECES; g++) P##_swap_numbers(t + g * PIECE);                  \
+        UNROLL for (int i = 0; i < LANES; i++) a[i] = t[i];                                       \
+    }
+SQUARE_TYPE(f32, F32_LANES, F32_PIECE)
+SQUARE_TYPE(f64, F64_LANES, F64_PIECE)
+
 #endif

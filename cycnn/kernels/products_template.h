@@ -27,7 +27,7 @@ LOCAL void TILE(pack_panels)(const REAL *x, ptrdiff_t x_row, ptrdiff_t n_rows, p
  *
  * Every PACKED_STEPS steps it sends for a share of the rows, as wide as b, at `soon` and of those at
  * `later`, but for no more than PACKED_SENT. Sent for all at once, they would hold up what the tile
- * itself loads. What masks c is sent for with the rows at `soon`. */
+ * itself loads. Where c is masked, `soon` are its own rows, and what masks them is sent for too. */
 ALWAYS_INLINE void TILE(packed_loop)(const int rows, const int finish, const REAL *a,
                                      const REAL *b, ptrdiff_t length, const tile_ahead *soon,
                                      const tile_ahead *later, const REAL *positive, REAL rate,
@@ -36,7 +36,7 @@ ALWAYS_INLINE void TILE(packed_loop)(const int rows, const int finish, const REA
     enum { WIDTH = PACKED_VECTORS * LANES };
     SIMD(v) sums[PACKED_ROWS][PACKED_VECTORS];
     const char *next = (const char *)soon->first, *after = (const char *)later->first;
-    const ptrdiff_t mask = (const char *)positive - (const char *)c;
+    const ptrdiff_t mask = finish == PACKED_MASK ? (const char *)positive - (const char *)c : 0;
     const ptrdiff_t shares = length / PACKED_STEPS;
     ptrdiff_t to_go = soon->rows, to_go_after = later->rows;
     const ptrdiff_t each = to_go > shares ? PACKED_SENT : 1;

@@ -56,7 +56,6 @@ typedef struct {
 #define POOL(name) strips_##name##_float
 #define SIMD(name) f32##name
 #define LANES F32_LANES
-#define PIECE F32_PIECE
 #define STRIPS(name) f32_strips_##name
 #include "strips_template.h"
 #include "square_template.h"
@@ -67,7 +66,6 @@ typedef struct {
 #define POOL(name) strips_##name##_double
 #define SIMD(name) f64##name
 #define LANES F64_LANES
-#define PIECE F64_PIECE
 #define STRIPS(name) f64_strips_##name
 #include "strips_template.h"
 #include "square_template.h"

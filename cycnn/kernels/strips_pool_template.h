@@ -53,5 +53,4 @@ LOCAL void STRIPS(bytes)(const REAL *won, ptrdiff_t n, unsigned char *RESTRICT t
 #undef POOL
 #undef SIMD
 #undef LANES
-#undef PIECE
 #undef STRIPS

@@ -1,40 +1,12 @@
-/* The functions of strips.h for one type: REAL, its vectors SIMD(...), LANES of them in pieces of
- * PIECE, STRIPS(...) the name. Included twice by strips.h, before strips_pool_template.h. */
-
-/* In each piece, number i of vector j changes places with number j of vector i. */
-ALWAYS_INLINE void STRIPS(swap_numbers)(SIMD(v) *a)
-{
-    SIMD(v) t[PIECE];
-    UNROLL for (int n = PIECE; n > 1; n /= 2) {
-        UNROLL for (int i = 0; i < PIECE / 2; i++) {
-            t[2 * i] = SIMD(_zip_lo)(a[i], a[i + PIECE / 2]);
-            t[2 * i + 1] = SIMD(_zip_hi)(a[i], a[i + PIECE / 2]);
-        }
-        UNROLL for (int i = 0; i < PIECE; i++) a[i] = t[i];
-    }
-}
-
-/* a[j * PIECES + q] is row q * PIECE + j of a square matrix; afterwards a[g * PIECE + i] is its
- * column g * PIECE + i. The pieces of a vector change places first, then the numbers in each. */
-#define PIECES (LANES / PIECE)
-ALWAYS_INLINE void STRIPS(transpose)(SIMD(v) *a)
-{
-    SIMD(v) t[LANES];
-    UNROLL for (int j = 0; j < PIECE; j++) SIMD(_swap_pieces)(a + j * PIECES);
-    UNROLL for (int j = 0; j < PIECE; j++)
-        UNROLL for (int g = 0; g < PIECES; g++) t[g * PIECE + j] = a[j * PIECES + g];
-    UNROLL for (int g = 0; g < PIECES; g++) STRIPS(swap_numbers)(t + g * PIECE);
-    UNROLL for (int i = 0; i < LANES; i++) a[i] = t[i];
-}
+/* The functions of strips.h for one type: REAL, its vectors SIMD(...), LANES of them,
+ * STRIPS(...) the name. Included twice by strips.h, before strips_pool_template.h. */
 
 /* LANES numbers of every lane: to[i * LANES + lane] = from[lane][i]. */
 ALWAYS_INLINE void STRIPS(interleave_square)(const REAL *const *from, ptrdiff_t i, REAL *to)
 {
     SIMD(v) a[LANES];
-    UNROLL for (int j = 0; j < PIECE; j++)
-        UNROLL for (int q = 0; q < PIECES; q++)
-            a[j * PIECES + q] = SIMD(_load)(from[q * PIECE + j] + i);
-    STRIPS(transpose)(a);
+    UNROLL for (int k = 0; k < LANES; k++) a[SIMD(_place)(k)] = SIMD(_load)(from[k] + i);
+    SIMD(_transpose_square)(a);
     UNROLL for (int k = 0; k < LANES; k++) SIMD(_store)(to + k * LANES, a[k]);
 }
 
@@ -42,10 +14,8 @@ ALWAYS_INLINE void STRIPS(interleave_square)(const REAL *const *from, ptrdiff_t 
 ALWAYS_INLINE void STRIPS(part_square)(const REAL *from, ptrdiff_t i, REAL *const *to)
 {
     SIMD(v) a[LANES];
-    UNROLL for (int j = 0; j < PIECE; j++)
-        UNROLL for (int q = 0; q < PIECES; q++)
-            a[j * PIECES + q] = SIMD(_load)(from + (q * PIECE + j) * LANES);
-    STRIPS(transpose)(a);
+    UNROLL for (int k = 0; k < LANES; k++) a[SIMD(_place)(k)] = SIMD(_load)(from + k * LANES);
+    SIMD(_transpose_square)(a);
     UNROLL for (int k = 0; k < LANES; k++) SIMD(_store)(to[k] + i, a[k]);
 }
 
@@ -88,7 +58,6 @@ LOCAL void STRIPS(part)(const REAL *from, ptrdiff_t count, REAL *const *to)
         STRIPS(part_square)(from + i * LANES, i, to);
     }
 }
-#undef PIECES
 
 /* Send for the cache lines that numbers begin <= i < end of each lane will be written to. */
 LOCAL void STRIPS(send_for)(REAL *const *to, ptrdiff_t begin, ptrdiff_t end)
