@@ -20,8 +20,9 @@ from .tile cimport (DOT_COLUMNS, DOT_ROWS, PACKED_MASK, PACKED_ROWS, PACKED_STEP
 from .update cimport sgd_range
 
 cdef enum:
-    # Terms of a dot product that are summed at once, about: the rows of one tile fit L1. Fixed, so
-    # that the order of the additions depends on the length alone.
+    # Terms of a dot product that are summed at once, about: to add up the lanes of its sums takes a
+    # tile as long as 60 terms, and what it reads may as well come from L2. Fixed, so that the order
+    # of the additions depends on the length alone.
     DOT_TERMS = 2048
     # Rows of x that one task takes at most: with DOT_TERMS numbers of each, a part of L2.
     TASK_ROWS = 32
