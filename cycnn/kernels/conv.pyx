@@ -11,8 +11,12 @@ different subset of the taps, and each phase is a stride-1 convolution of dy (of
 stride is larger than the kernel: those pixels are zero).
 
 Images are (N, H, W, C) here. Padding is never tested for inside the loops: where a task's rows
-reach over the edge, the task copies them into a small buffer with the zeros around them. A task
-computes whole outputs, so the number of threads cannot change a bit.
+reach over the edge, the task copies them into a small buffer with the zeros around them, and
+leaves out the taps that would meet nothing but rows of zeros. Before a max-pool it computes two
+rows of dst at a time, or all that it has, into another buffer. A task computes whole outputs, so
+the number of threads cannot change a bit.
+
+How all that is laid out, and the packing of the weights, stand in `sweep.pxd`.
 """
 
 from cython.parallel cimport prange, threadid
@@ -23,8 +27,8 @@ from .buffers cimport allocate, copy_padded, whole_lines
 from .depthwise cimport depthwise_sweep, is_depthwise
 from .relu cimport mask_with
 from .sweep cimport Plan, Sweep, describe, make_plans, pack_block
-from .tile cimport (TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, TILE_ROWS_2, lanes_of, real, tile_count,
-                    tile_rows, tile_rows_ahead, tile_sum)
+from .tile cimport (TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, TILE_ROWS_2, lanes_of, real,
+                    tile_count, tile_rows, tile_rows_ahead, tile_sum)
 
 cdef extern from "pool.h" nogil:
     ctypedef struct Window "pool_window":
@@ -304,7 +308,8 @@ cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, c
     send = False
     if steps and s.direct and plan.near:        # with a large stride some pixels have no terms
         length = s.n_columns * s.src_channels
-        sum.ahead = base + s.rows.src_step * s.row_length + length * block // (s.groups * s.n_blocks)
+        sum.ahead = (base + s.rows.src_step * s.row_length
+                     + length * block // (s.groups * s.n_blocks))
         sum.ahead_step = length // (s.groups * s.n_blocks) * <Py_ssize_t>sizeof(real) // steps + 1
         send = True
     elif steps and ahead.part < ahead.parts:
