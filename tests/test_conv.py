@@ -176,6 +176,20 @@ def test_padding_times_an_infinite_weight_is_nan(stride, dtype, rng):
         assert np.isnan(dx[:, 11]).any() and not np.isnan(dx[:, :11]).any()
 
 
+@pytest.mark.parametrize("width", [1, 7, 8, 15])
+def test_pixels_a_page_apart(width, dtype, rng):
+    """They compete for the same lines of the cache, and are taken a few at a time."""
+    channels = 4096 // dtype().itemsize
+    x, weight = whole(rng, dtype, 2, channels, 3, width), whole(rng, dtype, 17, channels, 1, 1)
+    y = conv2d(x, weight)
+    np.testing.assert_array_equal(y, reference.conv2d(x, weight))
+    wide, back = whole(rng, dtype, channels, 5, 3, 3), whole(rng, dtype, 1, channels, 3, width)
+    images = whole(rng, dtype, 1, 5, 3, width)
+    dx = conv2d_backward(back, images, wide, padding=1, weight_gradient=False,
+                         algorithm="direct")[0]
+    np.testing.assert_array_equal(dx, reference.conv2d_backward(back, images, wide, padding=1)[0])
+
+
 @pytest.mark.parametrize("size", [1, 2, 5])
 @pytest.mark.parametrize("kernel, padding", [(7, 3), (7, 6), ((5, 1), (4, 0)), ((1, 7), (2, 3))],
                          ids=str)

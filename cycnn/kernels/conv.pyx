@@ -11,8 +11,12 @@ different subset of the taps, and each phase is a stride-1 convolution of dy (of
 stride is larger than the kernel: those pixels are zero).
 
 Images are (N, H, W, C) here. Padding is never tested for inside the loops: where a task's rows
-reach over the edge, the task copies them into a small buffer with the zeros around them. A task
-computes whole outputs, so the number of threads cannot change a bit.
+reach over the edge, the task copies them into a small buffer with the zeros around them, and
+leaves out the taps that would meet nothing but rows of zeros. Before a max-pool it computes two
+rows of dst at a time, or all that it has, into another buffer. A task computes whole outputs, so
+the number of threads cannot change a bit.
+
+How all that is laid out, and the packing of the weights, stand in `sweep.pxd`.
 """
 
 from cython.parallel cimport prange, threadid
@@ -23,8 +27,8 @@ from .buffers cimport allocate, copy_padded, whole_lines
 from .depthwise cimport depthwise_sweep, is_depthwise
 from .relu cimport mask_with
 from .sweep cimport Plan, Sweep, describe, make_plans, pack_block
-from .tile cimport (TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, lanes_of, real, tile_count,
-                    tile_rows, tile_rows_ahead, tile_sum)
+from .tile cimport (TILE_FROM_BIAS, TILE_FROM_ZERO, TILE_RELU, TILE_ROWS_2, lanes_of, real,
+                    tile_count, tile_rows, tile_rows_ahead, tile_sum)
 
 cdef extern from "pool.h" nogil:
     ctypedef struct Window "pool_window":
@@ -38,6 +42,10 @@ cdef extern from "pool.h" nogil:
                                   const Window *w, Py_ssize_t row) noexcept
 
 cdef enum:
+    # Pixels that are a multiple of so many bytes apart take the same few lines of the first-level
+    # cache, which holds no more than 7 of them beside the weights.
+    PAGE = 4096
+    ALIASED_ROWS = 7
     LEAST_SENT = 8      # bytes for each step of the tile: fewer are not worth an instruction
 
 # Memory that a task sends for while it computes: what the next one will read first.
@@ -268,7 +276,9 @@ cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, c
     cdef int lanes = <int>min(s.block, s.dst_group - first)
     cdef int flags = TILE_FROM_BIAS if bias else TILE_FROM_ZERO
     cdef Py_ssize_t src_row = (plan.rows.first + t) * s.rows.src_step, taps = plan.rows.n_taps
-    cdef Py_ssize_t skipped = 0, steps, length, end
+    cdef Py_ssize_t skipped = 0, steps, length, end, column = 0
+    cdef Py_ssize_t at_once = plan.columns.count
+    cdef bint send
     cdef const real *a
     cdef const real *b = packed + plan.packed + channel * plan.terms
     cdef const real *start = bias + channel if bias else NULL
@@ -290,20 +300,32 @@ cdef inline void sweep_row(const Sweep *s, const Plan *plan, const real *base, c
         b += skipped * sum.run_length * plan.tap_runs * sum.b_step
         sum.runs += skipped * plan.tap_runs
         sum.n_runs = (taps - skipped) * plan.tap_runs
+    if TILE_ROWS_2 > ALIASED_ROWS and sum.a_row * <Py_ssize_t>sizeof(real) % PAGE == 0:
+        # Parts of even width.
+        at_once = (at_once + ALIASED_ROWS - 1) // ALIASED_ROWS
+        at_once = (plan.columns.count + at_once - 1) // at_once
     steps = sum.n_runs * sum.run_length * tile_count(a, plan.columns.count, lanes)
+    send = False
     if steps and s.direct and plan.near:        # with a large stride some pixels have no terms
         length = s.n_columns * s.src_channels
-        sum.ahead = base + s.rows.src_step * s.row_length + length * block // (s.groups * s.n_blocks)
+        sum.ahead = (base + s.rows.src_step * s.row_length
+                     + length * block // (s.groups * s.n_blocks))
         sum.ahead_step = length // (s.groups * s.n_blocks) * <Py_ssize_t>sizeof(real) // steps + 1
-        tile_rows_ahead(&sum, plan.columns.count, lanes, a, b, start, c, flags)
+        send = True
     elif steps and ahead.part < ahead.parts:
         length = ahead.bytes * ahead.part // ahead.parts
         ahead.part += 1
         end = ahead.bytes * ahead.part // ahead.parts
         sum.ahead, sum.ahead_step = ahead.first + length, (end - length) // steps + 1
-        if sum.ahead_step > LEAST_SENT:
-            tile_rows_ahead(&sum, plan.columns.count, lanes, a, b, start, c, flags)
+        send = sum.ahead_step > LEAST_SENT
+    while column < plan.columns.count:
+        at_once = min(at_once, plan.columns.count - column)
+        if send:
+            tile_rows_ahead(&sum, at_once, lanes, a + column * sum.a_row, b, start,
+                            c + column * sum.c_row, flags)
+            sum.ahead = (<const char *>sum.ahead + sum.ahead_step * sum.n_runs * sum.run_length
+                         * tile_count(a, at_once, lanes))
         else:
-            tile_rows(&sum, plan.columns.count, lanes, a, b, start, c, flags)
-    else:
-        tile_rows(&sum, plan.columns.count, lanes, a, b, start, c, flags)
+            tile_rows(&sum, at_once, lanes, a + column * sum.a_row, b, start,
+                      c + column * sum.c_row, flags)
+        column += at_once

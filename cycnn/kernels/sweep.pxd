@@ -1,4 +1,4 @@
-"""How `conv.pyx` lays out one pass of a convolution: its phases, its tasks and its packed weights."""
+"""How `conv.pyx` lays out a pass of a convolution: its phases, its tasks and its packed weights."""
 
 from libc.string cimport memcpy, memset
 

@@ -71,8 +71,8 @@ ALWAYS_INLINE void TILE(loop)(const int rows, const int vectors, const int fetch
     }
 
     /* The stores at the end wait for their cache lines: the first steps send for them. All at once,
-     * they would hold up what the steps themselves load; but with one vector, a step has as many loads
-     * as it can do already. */
+     * they would hold up what the steps themselves load; but with one vector, a step has as many
+     * loads as it can do already. */
     TILE(place) at = {NULL, NULL, NULL, b, fetch ? (const char *)s->ahead : NULL, (const char *)c};
     ptrdiff_t unsent = vectors == 1 || start == TILE_FROM_C ? 0 : rows;
     if (vectors == 1 && start != TILE_FROM_C)
