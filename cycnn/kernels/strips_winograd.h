@@ -23,19 +23,6 @@
 #define STRIPS_TILE 4 /* outputs of a tile, each way */
 #define STRIPS_WINOGRAD_COLUMNS 4 /* tiles of one product at most */
 
-/* Keeps a vector that is used several times in a register: gcc would rather load it each time. */
-#if defined(_MSC_VER) && !defined(__clang__)
-  #define KEEP(vector) (void)0
-#elif defined(__AVX512F__)
-  #define KEEP(vector) __asm__("" : "+v"(vector))
-#elif defined(__SSE2__)
-  #define KEEP(vector) __asm__("" : "+x"(vector))
-#elif defined(__aarch64__)
-  #define KEEP(vector) __asm__("" : "+w"(vector))
-#else
-  #define KEEP(vector) (void)0
-#endif
-
 typedef struct {
     ptrdiff_t side;         /* n: of the inputs under a tile */
     ptrdiff_t src_channels;
