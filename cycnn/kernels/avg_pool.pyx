@@ -139,8 +139,6 @@ cdef inline void mean_block(const real *x, real *y, Py_ssize_t pixels, Py_ssize_
     cdef Py_ssize_t count = min(CHANNELS, channels - channel), c
     cdef double total[CHANNELS]
     x += image * pixels * channels + channel
-    for c in range(count):
-        total[c] = 0
     if real is float:
         avg_totals_float(x, pixels, channels, count, total)
     else:

@@ -62,26 +62,43 @@ static void POOL(divide)(REAL *y, ptrdiff_t n, ptrdiff_t by)
     VECTORS for (ptrdiff_t i = 0; i < n; i++) y[i] /= size;
 }
 
-/* total[c] += x[p, c] for all pixels p and n channels, in double. */
-static void POOL(totals)(const REAL *x, ptrdiff_t pixels, ptrdiff_t channels, ptrdiff_t n,
-                         double *RESTRICT total)
+/* total[c] = the sum of x[p, c] over all pixels p, of n channels, in double. Pixel p goes to part p % PARTS
+ * of its channel's sum: one sum alone would wait for each of its additions. So it is in planes too,
+ * and the sums are the same to the bit. */
+enum { POOL(PARTS) = 8 };
+
+ALWAYS_INLINE void POOL(parts)(const REAL *x, ptrdiff_t pixels, ptrdiff_t channels, const ptrdiff_t n,
+                               double *total)
 {
-    if (channels == 1) {
-        double parts[16] = {0}; /* one sum alone would wait for each of its additions */
-        ptrdiff_t p = 0;
-        for (; p + 16 <= pixels; p += 16)
-            VECTORS for (int i = 0; i < 16; i++) parts[i] += x[p + i];
-        for (; p < pixels; p++) parts[p % 16] += x[p];
-        for (int i = 0; i < 16; i++) total[0] += parts[i];
-    } else if (n % 16 == 0) {
-        for (ptrdiff_t c = 0; c < n; c += 16) {
-            double parts[16] = {0};
-            for (ptrdiff_t p = 0; p < pixels; p++)
-                VECTORS for (int i = 0; i < 16; i++) parts[i] += x[p * channels + c + i];
-            for (int i = 0; i < 16; i++) total[c + i] += parts[i];
-        }
-    } else {
-        for (ptrdiff_t p = 0; p < pixels; p++)
-            VECTORS for (ptrdiff_t c = 0; c < n; c++) total[c] += x[p * channels + c];
+    enum { PARTS = POOL(PARTS) };
+    double parts[PARTS][PARTS] = {{0}};
+    ptrdiff_t p = 0;
+    for (; p + PARTS <= pixels; p += PARTS)
+        UNROLL for (int part = 0; part < PARTS; part++, x += channels)
+            VECTORS for (ptrdiff_t c = 0; c < n; c++) parts[part][c] += x[c];
+    for (int part = 0; p < pixels; p++, part++, x += channels)
+        for (ptrdiff_t c = 0; c < n; c++) parts[part][c] += x[c];
+    for (ptrdiff_t c = 0; c < n; c++) {
+        total[c] = parts[0][c];
+        for (int part = 1; part < PARTS; part++) total[c] += parts[part][c];
     }
+}
+
+static void POOL(totals)(const REAL *x, ptrdiff_t pixels, ptrdiff_t channels, ptrdiff_t n,
+                         double *total)
+{
+    enum { PARTS = POOL(PARTS) };
+    double plane[PARTS] = {0};
+    ptrdiff_t p = 0;
+    if (channels > 1) {
+        for (; n >= PARTS; n -= PARTS, x += PARTS, total += PARTS)
+            POOL(parts)(x, pixels, channels, PARTS, total);
+        if (n) POOL(parts)(x, pixels, channels, n, total);
+        return;
+    }
+    for (; p + PARTS <= pixels; p += PARTS)
+        VECTORS for (int part = 0; part < PARTS; part++) plane[part] += x[p + part];
+    for (int part = 0; p < pixels; p++, part++) plane[part] += x[p];
+    total[0] = plane[0];
+    for (int part = 1; part < PARTS; part++) total[0] += plane[part];
 }
