@@ -50,29 +50,11 @@ typedef struct {
     int pool;        /* y is the maximum of 2 x 2 outputs; which one won is kept, see below */
 } winograd_end;
 
-#define ADD(a, b) SIMD(_add)(a, b)
-#define SUB(a, b) SIMD(_sub)(a, b)
-/* A number times x, plus b; 1 and -1 need no multiplication. */
-#define FMA(a, x, b)                                                                              \
-    ((a) == 1 ? ADD(b, x) : (a) == -1 ? SUB(b, x) : SIMD(_fma)(SIMD(_set1)(a), x, b))
-#define MUL(a, x) SIMD(_mul)(SIMD(_set1)(a), x)
-
-/* Constants of n = 6 and of n = 8. After inlining each is a literal. */
-#define PAIRS(n) ((n) / 2 - 1)
-#define PICK(n, i, p6, q6, p8, q8, s8)                                                            \
-    ((REAL)((n) == 6 ? ((i) == 0 ? p6 : q6) : ((i) == 0 ? p8 : (i) == 1 ? q8 : s8)))
-#define PAIR(n, i) PICK(n, i, .625, 1.5, .5, 1., 2.)
-#define SQUARE(n, i) (PAIR(n, i) * PAIR(n, i))
-/* One over the product of a point's distances to the other finite points. */
-#define INVERSE(n, i)                                                                             \
-    PICK(n, i, .5 / (.390625 * (.390625 - 2.25)), .5 / (2.25 * (2.25 - .390625)), 1 / 1.40625,    \
-         -1 / 4.5, 1 / 90.)
-#define INVERSE_0(n) ((REAL)((n) == 6 ? 1 / (.390625 * 2.25) : -1.))
-
 #define REAL float
 #define SIMD(name) f32##name
 #define LANES F32_LANES
 #define WINOGRAD(name) f32_winograd_##name
+#include "winograd_points_template.h"
 #include "winograd_template.h"
 #include "winograd_output_template.h"
 
@@ -80,17 +62,8 @@ typedef struct {
 #define SIMD(name) f64##name
 #define LANES F64_LANES
 #define WINOGRAD(name) f64_winograd_##name
+#include "winograd_points_template.h"
 #include "winograd_template.h"
 #include "winograd_output_template.h"
 
-#undef ADD
-#undef SUB
-#undef FMA
-#undef MUL
-#undef PAIRS
-#undef PICK
-#undef PAIR
-#undef SQUARE
-#undef INVERSE
-#undef INVERSE_0
 #endif

@@ -98,7 +98,7 @@ ALWAYS_INLINE void WINOGRAD(output_of)(const int n, const REAL *t, ptrdiff_t poi
         WINOGRAD(of_points)(n, 4, 0, t + first, point, outputs);
         if (bias) {
             const SIMD(v) b = SIMD(_load)(bias + first);
-            UNROLL for (int i = 0; i < 16; i++) outputs[i] = ADD(outputs[i], b);
+            UNROLL for (int i = 0; i < 16; i++) outputs[i] = SIMD(_add)(outputs[i], b);
         }
         if (end->pool) {
             unsigned char *to = winner ? winner + first : NULL;

@@ -1,80 +1,6 @@
 /* The functions of winograd.h for one type: REAL, its vectors SIMD(...), LANES of them,
- * WINOGRAD(...) the name. Included twice by winograd.h, before winograd_output_template.h. */
-
-/* --- one direction at a time: what is read is `step` vectors apart, what is written `to` ------ */
-
-/* B^T. With z = x^2, the polynomial of a pair is (x^2 +- p x) times the product of z - q^2 over the
- * other pairs; those of 0 and infinity are the product over all pairs, the latter times x. */
-ALWAYS_INLINE void WINOGRAD(points_of_input)(const int n, const SIMD(v) *d, const int step,
-                                             SIMD(v) *t, const int to)
-{
-    UNROLL for (int i = 0; i < PAIRS(n); i++) {
-        const REAL a = n == 6 ? SQUARE(n, 1 - i) : SQUARE(n, i == 0 ? 1 : 0);
-        const REAL b = n == 6 ? 0 : SQUARE(n, i == 2 ? 1 : 2);
-        SIMD(v) even, odd;
-        if (n == 6) {
-            even = FMA(-a, d[2 * step], d[4 * step]);
-            odd = FMA(-a, d[step], d[3 * step]);
-        } else {
-            even = FMA(a * b, d[2 * step], FMA(-a - b, d[4 * step], d[6 * step]));
-            odd = FMA(a * b, d[step], FMA(-a - b, d[3 * step], d[5 * step]));
-        }
-        t[(1 + 2 * i) * to] = FMA(PAIR(n, i), odd, even);
-        t[(2 + 2 * i) * to] = FMA(-PAIR(n, i), odd, even);
-    }
-    UNROLL for (int i = 0; i < 2; i++) {
-        const SIMD(v) *x = d + i * step;
-        if (n == 6)
-            t[5 * i * to] = FMA(SQUARE(6, 0) * SQUARE(6, 1), x[0],
-                                FMA(-SQUARE(6, 0) - SQUARE(6, 1), x[2 * step], x[4 * step]));
-        else
-            t[7 * i * to] = FMA((REAL)5.25, SUB(x[2 * step], x[4 * step]), SUB(x[6 * step], x[0]));
-    }
-}
-
-/* A, or with `scaled` G: the values at the points of a polynomial with `count` coefficients. */
-ALWAYS_INLINE void WINOGRAD(points_of_powers)(const int n, const int count, const int scaled,
-                                              const SIMD(v) *x, const int step, SIMD(v) *t,
-                                              const int to)
-{
-    t[0] = scaled ? MUL(INVERSE_0(n), x[0]) : x[0];
-    UNROLL for (int i = 0; i < PAIRS(n); i++) {
-        const REAL scale = scaled ? INVERSE(n, i) : 1;
-        SIMD(v) even = x[2 * step], odd = x[step];
-        if (count > 4) even = FMA(SQUARE(n, i), x[4 * step], even);
-        if (count > 3) odd = FMA(SQUARE(n, i), x[3 * step], odd);
-        even = FMA(SQUARE(n, i), even, x[0]);
-        if (scaled) even = MUL(scale, even);
-        t[(1 + 2 * i) * to] = FMA(PAIR(n, i) * scale, odd, even);
-        t[(2 + 2 * i) * to] = FMA(-PAIR(n, i) * scale, odd, even);
-    }
-    t[(n - 1) * to] = x[(count - 1) * step];
-}
-
-/* A^T, or with `scaled` G^T: `count` numbers from n. */
-ALWAYS_INLINE void WINOGRAD(powers_of_points)(const int n, const int count, const int scaled,
-                                              const SIMD(v) *t, const int step, SIMD(v) *x,
-                                              const int to)
-{
-    SIMD(v) even[3], odd[3];
-    UNROLL for (int i = 0; i < PAIRS(n); i++) {
-        even[i] = ADD(t[(1 + 2 * i) * step], t[(2 + 2 * i) * step]);
-        odd[i] = SUB(t[(1 + 2 * i) * step], t[(2 + 2 * i) * step]);
-    }
-    UNROLL for (int j = 0; j < count; j++) {
-        SIMD(v) sum = j == 0 ? (scaled ? MUL(INVERSE_0(n), t[0]) : t[0]) : t[(n - 1) * step];
-        UNROLL for (int i = 0; i < PAIRS(n); i++) {
-            const SIMD(v) part = j % 2 ? odd[i] : even[i];
-            const REAL p = PAIR(n, i), scale = scaled ? INVERSE(n, i) : 1;
-            const REAL power = (j > 0 ? p : 1) * (j > 1 ? p : 1) * (j > 2 ? p : 1) *
-                                (j > 3 ? p : 1) * scale;
-            sum = i == 0 && j > 0 && j < count - 1 ? MUL(power, part) : FMA(power, part, sum);
-        }
-        x[j * to] = sum;
-    }
-}
-
-/* --- both directions ------------------------------------------------------------------------ */
+ * WINOGRAD(...) the name. Included twice by winograd.h, between winograd_points_template.h and
+ * winograd_output_template.h. */
 
 /* One vector of channels, from `first` on, of the first `count` pixels of column j. */
 ALWAYS_INLINE void WINOGRAD(column_of)(const int count, const int pooled, const int up,
@@ -144,9 +70,9 @@ ALWAYS_INLINE void WINOGRAD(points_of)(const int n, const int count, const int s
     UNROLL for (int j = 0; j < count; j++) {
         WINOGRAD(column_of)(count, pooled, 0, 0, x, j, first, line);
         WINOGRAD(points_of_powers)(n, count, scaled, line, 1, &half[0][j], 8);
-        if (sum) UNROLL for (int i = 0; i < count; i++) all = ADD(all, line[i]);
+        if (sum) UNROLL for (int i = 0; i < count; i++) all = SIMD(_add)(all, line[i]);
     }
-    if (sum) SIMD(_store)(sum, ADD(all, SIMD(_load)(sum)));
+    if (sum) SIMD(_store)(sum, SIMD(_add)(all, SIMD(_load)(sum)));
     UNROLL for (int i = 0; i < n; i++) {
         WINOGRAD(points_of_powers)(n, count, scaled, half[i], 1, line, 1);
         STORE_LINE(n, i, line, t, point);

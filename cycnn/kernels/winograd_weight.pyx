@@ -39,7 +39,7 @@ cdef enum:
     # Tiles that are worth a chunk of their own: for the sake of threads, and anyhow.
     CHUNK_TILES = 192
     LARGE_CHUNK_TILES = 768
-    SHARES = 8              # that a small batch is divided into, for threads
+    SHARES = 16             # that a small batch is divided into, for threads
     MOST_CHUNKS = 16
     CHUNK_MEMORY = 6000000  # the numbers that all sums may take
 
