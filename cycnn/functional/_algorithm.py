@@ -3,7 +3,8 @@
 `kernels/conv.pyx` fills a vector with the channels of the result, `kernels/strips.pyx` with strips
 of images (bands of rows of them); both add up the products of the formula. The first wastes lanes
 where the channels are few, the second where the images and their rows are; the second also has to
-interleave and to part what it works on. `kernels/winograd.pyx` has fewer products to add up.
+interleave and to part what it works on. `kernels/winograd.pyx` has fewer products to add up, along
+channels; so has `kernels/strips_winograd.pyx` in strips, of which `_winograd_strips.py` decides.
 
 The constants are fitted to measured times. The number of threads must not come in here: a result
 must not depend on it, and not all kernels round alike.
