@@ -40,6 +40,11 @@ def _integers(limit, *shape):
     return lambda rng: rng.integers(0, limit, shape)
 
 
+def _positions(limit, *shape):
+    """Some are below 0."""
+    return lambda rng: rng.integers(-3, limit, shape)
+
+
 def _conv(n=N, c=C, h=H, w=W, k=K, kernel=3, **options):
     """The forward and the backward call of one convolution."""
     x, weight = (n, c, h, w), (k, c // options.get("groups", 1), kernel, kernel)
@@ -86,6 +91,12 @@ CALLS = {
     "global_avg_pool2d": Call(F.global_avg_pool2d, IMAGES),
     "global_avg_pool2d_backward": Call(partial(F.global_avg_pool2d_backward, input_size=IMAGES),
                                        (N, C, 1, 1)),
+    "remap": Call(F.remap, IMAGES, _integers(N, 7), _positions(H, 7, 9), _positions(W, 7, 21),
+                  images=True),
+    "warp_affine": Call(partial(F.warp_affine, fill=3), IMAGES, (N, 6), images=True),
+    "warp_affine bilinear": Call(partial(F.warp_affine, interpolation="bilinear"), IMAGES, (N, 6),
+                                 images=True),
+    "erase": Call(partial(F.erase, value=np.arange(C)), IMAGES, _integers(6, N, 4), images=True),
     "linear": Call(F.linear, (37, 130), (65, 130), (65,)),
     "linear_backward": Call(partial(F.linear_backward, bias=True), (37, 65), (37, 130), (65, 130)),
     "sgd_step": Call(partial(_sgd, momentum=0.9, nesterov=True), *[(50_001,)] * 3),

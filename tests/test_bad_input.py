@@ -261,6 +261,38 @@ refused("gather_batch, object images", "images", F.gather_batch, IMAGES.astype(o
         np.array([0]), *THREE, np.float32, error=TypeError)
 refused("gather_batch, integers out", "dtype", F.gather_batch, IMAGES, np.array([0]), *THREE,
         np.int32, error=(TypeError, ValueError))
+
+# --- augmentation ----------------------------------------------------------------------------
+
+LINE = np.zeros((2, 4), int)
+for value in (5, -1, 2**62, -2**63):
+    refused(f"remap, index {value}", "indices", F.remap, IMAGES, [0, value], LINE, LINE)
+for value in (4, 2**31, 2**62):
+    for name, arguments in (("rows", (LINE + value, LINE)), ("columns", (LINE, LINE + value))):
+        refused(f"remap, {name} of {value}", name, F.remap, IMAGES, [0, 1], *arguments)
+refused("remap, rows of fewer images", "rows", F.remap, IMAGES, [0, 1], LINE[:1], LINE)
+refused("remap, columns of no axis", "columns", F.remap, IMAGES, [0, 1], LINE, LINE[0])
+refused("remap, float rows", "rows", F.remap, IMAGES, [0, 1], LINE * 0.5, LINE, error=TypeError)
+refused("remap, no images", "images", F.remap, IMAGES[0], [0], LINE[:1], LINE[:1])
+refused("remap, complex images", "images", F.remap, IMAGES.astype(complex), [0], LINE[:1],
+        LINE[:1], error=TypeError)
+MATRICES = np.zeros((5, 6))
+for fill in (-1, 256, np.nan, [1, 2], np.zeros((3, 1))):
+    refused(f"remap, fill={fill}", "fill", F.remap, IMAGES, [0, 1], LINE, LINE, fill)
+    refused(f"warp_affine, fill={fill}", "fill", F.warp_affine, IMAGES, MATRICES, fill=fill)
+    refused(f"erase, value={fill}", "value", F.erase, IMAGES, np.zeros((5, 4), int), fill)
+refused("warp_affine, fill of floats", "fill", F.warp_affine, IMAGES / 1, MATRICES, fill=np.inf)
+refused("warp_affine, a word as fill", "fill", F.warp_affine, IMAGES, MATRICES, fill="black",
+        error=TypeError)
+for matrices in (MATRICES[:4], MATRICES[:, :4], MATRICES[0], MATRICES + np.nan):
+    refused(f"warp_affine, matrices {matrices.shape}, {matrices.flat[0]}", "matrices",
+            F.warp_affine, IMAGES, matrices)
+refused("warp_affine, interpolation", "interpolation", F.warp_affine, IMAGES, MATRICES, "cubic")
+for box in ((0, 0, 5, 1), (0, 0, 1, 5), (4, 0, 1, 0), (-1, 0, 1, 1), (0, 0, -1, 1), (5, 0, 0, 0),
+            (2**62, 0, 2**62, 1), (1, 0, 2**63 - 1, 1)):
+    refused(f"erase, {box}", "boxes", F.erase, IMAGES, [box] * 5)
+refused("erase, fewer boxes", "boxes", F.erase, IMAGES, np.zeros((4, 4), int))
+
 for size in ((2, 4, 6, 5), (3, 4, 6, 6), (2, 4, 36), (2, -4, -6, 6), (2, 4, HUGE, 6), ()):
     refused(f"flatten_backward, input_size={size}", "input_size|dy", F.flatten_backward,
             np.ones((2, 144), "f4"), size)

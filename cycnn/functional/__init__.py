@@ -3,6 +3,7 @@
 from ._algorithm import convolution_algorithm
 from .activation import (leaky_relu, leaky_relu_backward, relu, relu_backward, sigmoid,
                          sigmoid_backward, tanh, tanh_backward)
+from .augment import erase, remap, warp_affine
 from .avg_pool import (avg_pool2d, avg_pool2d_backward, global_avg_pool2d,
                        global_avg_pool2d_backward)
 from .conv import conv2d, conv2d_backward

@@ -74,7 +74,7 @@ def _array(x, name):
 def _to_floats(x, name, dtype):
     if x.dtype.kind == "f" and x.dtype.itemsize in (4, 8):      # the other byte order
         return x.astype(x.dtype.newbyteorder("="))
-    if x.dtype.kind in "iub" or x.dtype == np.float16:
+    if x.dtype.kind in "iub" or x.dtype.kind == "f" and x.dtype.itemsize == 2:
         return x.astype(dtype)
     raise TypeError(f"{name} must be an array of real numbers (float32 or float64; integers and "
                     f"float16 are converted), got dtype {x.dtype}")
