@@ -1,6 +1,6 @@
 """Convolutional networks on ordinary CPUs. The public names, nothing else."""
 
-from . import functional, init
+from . import callbacks, functional, init
 from .callbacks import Callback
 from .functional import convolution_algorithm
 from .history import History
@@ -21,8 +21,9 @@ __all__ = [
     "AvgPool2d", "Callback", "Conv2d", "CosineAnnealingLR", "CrossEntropyLoss", "Flatten",
     "GlobalAvgPool2d", "History", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d", "Module",
     "Normalization", "OneCycleLR", "Parameter", "ReLU", "SGD", "Sequential", "Sigmoid", "Softmax",
-    "Tanh", "Trainer", "convolution_algorithm", "data", "functional", "get_num_threads", "init",
-    "load", "manual_seed", "num_threads", "plot", "save", "set_num_threads", "show_config",
+    "Tanh", "Trainer", "callbacks", "convolution_algorithm", "data", "functional",
+    "get_num_threads", "init", "load", "manual_seed", "num_threads", "plot", "save",
+    "set_num_threads", "show_config",
 ]
 
 

@@ -46,6 +46,13 @@ class Loss:
         """
         return np.asarray(target)
 
+    def weight_of(self, target):
+        """What the mean over a batch counts for in the mean over several: the number of its terms.
+
+        A loss that weights its terms returns the sum of the weights.
+        """
+        return len(target)
+
     def recall(self):
         """What the last `forward` kept in `_memory`."""
         if self._memory is None:

@@ -80,6 +80,38 @@ class SGD:
             grads.append(grad)
         apply_sgd(weights, grads, lr, momentum, weight_decay, self.nesterov)
 
+    def state_dict(self):
+        """What the next steps depend on, in PyTorch's form: the arrays themselves, not copies."""
+        state = {i: {"momentum_buffer": weight.velocity.reshape(weight.shape)}
+                 for i, weight in enumerate(self._weights)
+                 if weight is not None and weight.velocity is not None}
+        group = {"lr": self.lr, "momentum": self.momentum, "weight_decay": self.weight_decay,
+                 "nesterov": self.nesterov, "params": list(range(len(self.parameters)))}
+        return {"state": state, "param_groups": [group]}
+
+    def load_state_dict(self, state_dict):
+        """Go on from what :meth:`state_dict` returned.
+
+        Raises
+        ------
+        ValueError
+            If it is of other parameters; nothing has been changed.
+        """
+        (group,), state = state_dict["param_groups"], state_dict["state"]
+        if len(group["params"]) != len(self.parameters):
+            raise ValueError(f"state_dict is of {len(group['params'])} parameters, this SGD has "
+                             f"{len(self.parameters)}")
+        weights = [_weight(parameter.data, None) for parameter in self.parameters]
+        for i, kept in state.items():
+            velocity = np.array(kept["momentum_buffer"], weights[i].dtype)
+            if velocity.shape != weights[i].shape:
+                raise ValueError(f"momentum_buffer {i} has shape {velocity.shape}, needed is "
+                                 f"{weights[i].shape}")
+            weights[i].set_velocity(velocity.reshape(-1))
+        self._weights = weights
+        self.lr, self.momentum = group["lr"], group["momentum"]
+        self.weight_decay, self.nesterov = group["weight_decay"], group["nesterov"]
+
     def __repr__(self):
         return (f"SGD(lr={self.lr}, momentum={self.momentum}, weight_decay={self.weight_decay}, "
                 f"nesterov={self.nesterov})")

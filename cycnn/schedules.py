@@ -35,6 +35,14 @@ class Schedule:
         self.last_step += 1
         self.set(self.last_step)
 
+    def state_dict(self):
+        """All numbers of the schedule; the optimizer's are in its own."""
+        return {name: value for name, value in vars(self).items() if name != "optimizer"}
+
+    def load_state_dict(self, state_dict):
+        """Go on from what :meth:`state_dict` returned."""
+        vars(self).update(state_dict)
+
 
 class CosineAnnealingLR(Schedule):
     r"""From the optimizer's learning rate down to `eta_min` along half a cosine.

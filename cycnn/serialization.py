@@ -6,6 +6,7 @@ Nothing in a file is run: it names layers, their arguments and numbers. The meta
 Sequential is ``{"class": "Sequential", "layers": [...]}``.
 """
 
+import contextlib
 import json
 import os
 
@@ -17,6 +18,8 @@ from .layers import Conv2d, Linear, Module, Sequential
 from .normalization import Normalization
 
 _VERSION = 1
+#: How the names of tensors begin that are not the model's: those of a checkpoint.
+MORE = "checkpoint/"
 _DTYPES = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64)}
 
 
@@ -39,6 +42,12 @@ def save(model, path):
         If safetensors is not installed.
     """
     safetensors = require("safetensors.numpy", extra="save", purpose="saving a model")
+    metadata = {"cycnn": describe(model)}
+    write(path, safetensors.save(model.state_dict(), metadata))
+
+
+def describe(model):
+    """All of a model but its arrays, as the JSON text that its file holds."""
     if not isinstance(model, Module):
         raise TypeError(f"model must be a Module, got {type(model).__name__}")
     scale = model.normalization
@@ -50,11 +59,10 @@ def save(model, path):
         "input_shape": model.input_shape,
     }
     try:
-        text = json.dumps(content, allow_nan=False)
+        return json.dumps(content, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise TypeError(f"what config() returns, and the classes, must go into JSON: {error}"
                         ) from error
-    _write(path, safetensors.save(model.state_dict(), {"cycnn": text}))
 
 
 def load(path, layers=None):
@@ -81,20 +89,16 @@ def load(path, layers=None):
         If safetensors is not installed.
     """
     path = os.fspath(path)
-    safetensors = require("safetensors", extra="save", purpose="loading a model")
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"there is no model file {path}")
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{path} is a folder, not a model file")
+    metadata, tensors = read(path)
     try:
-        content, tensors = _read(path, safetensors)
+        content = _description(metadata, tensors)
         model = _rebuild(content, tensors, {**_OWN_LAYERS, **(layers or {})})
     except OSError:
         raise
     except RecursionError:
         raise ValueError(f"{path}: layers are nested too deeply") from None
     except Exception as error:
-        if isinstance(error, (ValueError, TypeError, safetensors.SafetensorError)):
+        if isinstance(error, (ValueError, TypeError)):
             raise ValueError(f"{path}: {error}") from error
         raise
     return model.eval()
@@ -109,19 +113,37 @@ def _describe(module):
     return {"class": name, "config": module.config()}
 
 
-def _write(path, content):
+def write(path, content, suffix=None):
+    """Write a file whole or not at all.
+
+    Under `suffix` until it is, by default one that nobody has; a process that is killed leaves that
+    behind, and the next write under the same suffix takes its place.
+    """
     target = os.path.realpath(path)             # through a symbolic link, not over it
-    temporary = f"{target}.{os.urandom(4).hex()}.tmp"
+    temporary = target + (suffix or f".{os.urandom(4).hex()}.tmp")
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "wb" if suffix else "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+        _flush_folder(os.path.dirname(target))
     except BaseException:
         if os.path.exists(temporary):
             os.remove(temporary)
         raise
+
+
+def _flush_folder(folder):
+    """Let the new name of a file survive a power cut, where the system can promise that."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 # --- reading -----------------------------------------------------------------------------------
@@ -130,28 +152,50 @@ _OWN_LAYERS = {name: getattr(own_layers, name) for name in own_layers.__all__
                if name not in ("Module", "Parameter")}
 
 
-def _read(path, safetensors):
-    """The metadata and the tensors of a file; ValueError or SafetensorError if it is none."""
+def read(path):
+    """The metadata, a dict of texts, and the tensors of a safetensors file.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If it is no safetensors file, or not a whole one. The message names the file.
+    ImportError
+        If safetensors is not installed.
+    """
+    path = os.fspath(path)
+    safetensors = require("safetensors", extra="save", purpose="loading a model")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"there is no model file {path}")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path} is a folder, not a model file")
     try:
-        file = safetensors.safe_open(path, framework="numpy")
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}, {name: _tensor(file, name) for name in file.keys()}
     except safetensors.SafetensorError as error:
-        raise ValueError(f"this is not a whole safetensors file ({error})") from error
-    with file:
-        text = (file.metadata() or {}).get("cycnn")
-        if text is None:
-            raise ValueError("this safetensors file was not written by cycnn.save; weights alone "
-                             "go into a model of yours by load_state_dict")
-        try:
-            content = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"its description is not valid JSON ({error})") from error
-        tensors = {}
-        for name in file.keys():
-            kind = file.get_slice(name).get_dtype()
-            if kind not in _DTYPES:
-                raise ValueError(f"{name} must be F32 or F64, got {kind}")
-            tensors[name] = file.get_tensor(name)
-    return content, tensors
+        raise ValueError(f"{path}: this is not a whole safetensors file ({error})") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _tensor(file, name):
+    kind = file.get_slice(name).get_dtype()
+    if kind not in _DTYPES and not name.startswith(MORE):
+        raise ValueError(f"{name} must be F32 or F64, got {kind}")
+    return file.get_tensor(name)
+
+
+def _description(metadata, tensors):
+    """The description of a model; what `tensors` holds beside it is taken out."""
+    if "cycnn" not in metadata:
+        raise ValueError("this safetensors file was not written by cycnn.save; weights alone go "
+                         "into a model of yours by load_state_dict")
+    for name in [name for name in tensors if name.startswith(MORE)]:
+        del tensors[name]
+    try:
+        return json.loads(metadata["cycnn"])
+    except ValueError as error:
+        raise ValueError(f"its description is not valid JSON ({error})") from error
 
 
 class _NoValues:
