@@ -15,6 +15,8 @@ from ._extras import require
 from .normalization import Normalization
 
 _VERSION = 1
+_PARTS = ("setup", "position", "history", "random", "initial_weights", "layers", "optimizer",
+          "schedule", "callbacks")
 
 
 def check(trainer, state):
@@ -112,6 +114,9 @@ def _restore(metadata, tensors, trainer, state):
     if content["version"] != _VERSION:
         raise ValueError(f"its version is {content['version']!r}, this cycnn reads "
                          f"version {_VERSION}")
+    lacking = [part for part in _PARTS if part not in content]
+    if lacking:
+        raise ValueError(f"it lacks {', '.join(lacking)}")
     for name, now in state.setup.items():
         if content["setup"][name] != now:
             raise ValueError(f"it is of a training with {name} {content['setup'][name]}, "
