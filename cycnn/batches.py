@@ -1,5 +1,7 @@
 """From images and labels to the batches that a network takes."""
 
+import mmap
+
 import numpy as np
 
 from . import functional
@@ -52,12 +54,23 @@ def check_images(images, name="images"):
 def read_in_parts(images):
     """Whether `images` is no array, but gives arrays for slices and increasing lists of indices.
 
-    An h5py or zarr data set and :class:`cycnn.data.lazy.Pictures` are such: what is on the disk is
+    An h5py or zarr data set and :class:`cycnn.data.lazy.Lazy` are such: what is on the disk is
     never read as a whole. Tensors of other libraries are no copy as an array, so they become one.
     """
     return (not isinstance(images, np.ndarray) and not hasattr(images, "__dlpack__")
             and not hasattr(images, "__array_interface__")
             and all(hasattr(images, name) for name in ("shape", "dtype", "__getitem__", "__len__")))
+
+
+def stays_on_disk(images):
+    """Whether `images` is memory-mapped, or no array at all but read in parts."""
+    if not isinstance(images, np.ndarray):
+        return True
+    while isinstance(images, np.ndarray):
+        if isinstance(images, np.memmap):
+            return True
+        images = images.base
+    return isinstance(images, mmap.mmap)
 
 
 def comes_in_batches(data):
@@ -113,7 +126,27 @@ def none(images, normalization, dtype):
     return gather(images, np.arange(0), normalization, dtype)
 
 
-def one_by_one(images, batch_size):
+def of_any(images, batch_size, normalization, dtype):
+    """Yield all images batch by batch, normalised and channels last; of no images an empty batch.
+
+    `images` is an array, what is read in parts, or an iterable of images or of batches.
+    """
+    batch_size = _check.integer(batch_size, "batch_size", 1)
+    if not comes_in_batches(images):
+        images = check_images(images)
+        if len(images) == 0:
+            yield none(images, normalization, dtype)
+        yield from in_order(images, batch_size, normalization, dtype)
+        return
+    come = False
+    for part in cut(images, batch_size):
+        come = True
+        yield gather(part, np.arange(len(part)), normalization, dtype)
+    if not come:
+        raise ValueError("images gave no image at all: a generator is used up once")
+
+
+def cut(images, batch_size):
     """Yield arrays (N, C, H, W) of at most `batch_size` images from an iterable of images (C, H, W)
     and of batches of any size."""
     waiting = []

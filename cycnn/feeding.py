@@ -9,7 +9,6 @@ import collections
 import contextlib
 import itertools
 import math
-import mmap
 
 import numpy as np
 
@@ -102,7 +101,7 @@ class Stored:
         order = sampling.order(options.sampling, self.labels, rng)
         made = self._batches(options, order, number, first, scale, dtype)
         # A thread for what takes longer than to hand it over: to read, or to change images.
-        slow = options.augment is not None or not _in_memory(self.images)
+        slow = options.augment is not None or batches.stays_on_disk(self.images)
         return ahead(made) if slow else made
 
     def _batches(self, options, order, number, first, scale, dtype):
@@ -133,6 +132,7 @@ class Stream:
     """
 
     checked = False
+    labels = None
 
     def __init__(self, data, name, steps):
         self.data, self.name = data, name
@@ -216,14 +216,3 @@ def _takes_an_argument(function):
         return False
     return any(parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
                and parameter.default is parameter.empty for parameter in parameters)
-
-
-def _in_memory(images):
-    """Whether reading `images` touches no disk."""
-    if not isinstance(images, np.ndarray):
-        return False
-    while isinstance(images, np.ndarray):
-        if isinstance(images, np.memmap):
-            return False
-        images = images.base
-    return not isinstance(images, mmap.mmap)

@@ -123,7 +123,7 @@ class Trainer:
             raise ValueError("sampling needs images that can be taken in any order, got "
                              f"{type(train).__name__}")
         options = feeding.Options(
-            batch_size, sampling and samplings.check(sampling, feed.labels), augment, self.seed)
+            batch_size, samplings.check(sampling, feed.labels), augment, self.seed)
         if validation is not None:
             validation = self._source(validation, "validation", epochs)
         batches_in_all = feed.number_of_batches(batch_size)

@@ -234,11 +234,15 @@ class Module:
     def predict_proba(self, images, batch_size=256):
         """The probability of each class for each image.
 
+        The images are read, and the probabilities made, a batch at a time: any number of images
+        will do, and of memory-mapped ones those that are not at work need no memory.
+
         Parameters
         ----------
-        images : array, (N, C, H, W)
+        images : array, (N, C, H, W), or iterable
             In the units of the training images (pixels 0 to 255, say): they are normalised by
-            :attr:`normalization`.
+            :attr:`normalization`. Memory-mapped arrays and what is sliced like an array will do,
+            and generators (or functions that make one) of images (C, H, W) or of batches of them.
         batch_size : int
             Images that are computed at a time.
 
@@ -247,18 +251,7 @@ class Module:
         numpy.ndarray, (N, classes)
             The softmax of the network's outputs.
         """
-        images = batches.check_images(images)
-        dtype = dtype_of(self)
-        with evaluation_mode(self):
-            outputs = [self.forward(x) for x in
-                       batches.in_order(images, batch_size, self.normalization, dtype)]
-            if not outputs:
-                outputs = [self.forward(batches.none(images, self.normalization, dtype))]
-        outputs = np.concatenate(outputs)
-        if outputs.ndim != 2:
-            raise ValueError("predicting classes needs a network whose output is (N, classes), "
-                             f"got {outputs.shape}")
-        return outputs if self.gives_probabilities() else functional.softmax(outputs, axis=1)
+        return _collected(self._probabilities(images, batch_size), images)
 
     def predict(self, images, batch_size=256):
         """The number of the most probable class for each image.
@@ -269,7 +262,21 @@ class Module:
         -------
         numpy.ndarray of int64, (N,)
         """
-        return self.predict_proba(images, batch_size).argmax(axis=1)
+        return _collected((rows.argmax(axis=1) for rows in
+                           self._probabilities(images, batch_size)), images)
+
+    def _probabilities(self, images, batch_size):
+        """Yield the rows of `predict_proba` batch by batch: at least one batch, of no rows if there
+        are no images."""
+        dtype = dtype_of(self)
+        with evaluation_mode(self):
+            for x in batches.of_any(images, batch_size, self.normalization, dtype):
+                outputs = self.forward(x)
+                if outputs.ndim != 2:
+                    raise ValueError("predicting classes needs a network whose output is "
+                                     f"(N, classes), got {outputs.shape}")
+                yield (outputs if self.gives_probabilities()
+                       else functional.softmax(outputs, axis=1))
 
     def gives_probabilities(self):
         """Whether the output is probabilities already (a Softmax at the end)."""
@@ -328,6 +335,24 @@ def evaluation_mode(module):
     finally:
         for inner, training in before:
             inner.training = training
+
+
+def _collected(parts, images):
+    """The rows of all `parts` in one array, which is made once if `images` has a length."""
+    rows, done = None, 0
+    for part in parts:
+        if rows is None:
+            known = hasattr(images, "__len__") and not batches.comes_in_batches(images)
+            rows = np.empty((len(images) if known else len(part), *part.shape[1:]), part.dtype)
+        end = done + len(part)
+        if end > len(rows):
+            # The system extends the memory where it is, as a rule: not a second array beside it.
+            rows.resize((end + end // 2, *rows.shape[1:]), refcheck=False)
+        rows[done:end] = part
+        done = end
+    if done < len(rows):
+        rows.resize((done, *rows.shape[1:]), refcheck=False)
+    return rows
 
 
 def _as_array(value, name):
