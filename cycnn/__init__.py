@@ -1,6 +1,6 @@
 """Convolutional networks on ordinary CPUs. The public names, nothing else."""
 
-from . import callbacks, functional, init
+from . import callbacks, functional, init, metrics
 from .callbacks import Callback
 from .functional import convolution_algorithm
 from .history import History
@@ -22,7 +22,7 @@ __all__ = [
     "GlobalAvgPool2d", "History", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d", "Module",
     "Normalization", "OneCycleLR", "Parameter", "ReLU", "SGD", "Sequential", "Sigmoid", "Softmax",
     "Tanh", "Trainer", "callbacks", "convolution_algorithm", "data", "functional",
-    "get_num_threads", "init", "load", "manual_seed", "num_threads", "plot", "save",
+    "get_num_threads", "init", "load", "manual_seed", "metrics", "num_threads", "plot", "save",
     "set_num_threads", "show_config",
 ]
 
