@@ -15,7 +15,7 @@ from ._extras import require
 from .normalization import Normalization
 
 _VERSION = 1
-_PARTS = ("setup", "position", "history", "random", "initial_weights", "layers", "optimizer",
+_PARTS = ("setup", "position", "history", "random", "layers_random", "layers", "optimizer",
           "schedule", "callbacks")
 
 
@@ -49,20 +49,18 @@ def save(path, trainer, state):
     """
     safetensors = require("safetensors.numpy", extra="save", purpose="saving a checkpoint")
     if state.complete:
-        position = {"epoch": state.epoch + 1, "batch": 0, "images": 0, "total_loss": 0.0,
-                    "correct": 0, "number": trainer.epochs_begun}
+        position = {"epoch": state.epoch + 1, "batch": 0, "images": 0, "sums": [0.0, 0, 0, 0],
+                    "number": trainer.epochs_begun}
     else:
         position = {"epoch": state.epoch, "batch": state.batch + 1, "images": state.images,
-                    "total_loss": state.total_loss,
-                    "correct": state.correct if state.accuracy is not None else None,
-                    "number": state.number}
+                    "sums": state.sums, "number": state.number}
     content = {
         "version": _VERSION,
         "setup": state.setup,
         "position": position,
         "history": state.history.to_dict(),
         "random": trainer.rng.bit_generator.state if state.complete else state.random,
-        "initial_weights": init.random_state(),
+        "layers_random": init.get_rng_state(),
         "layers": {name: module.get_extra_state() for name, module in _with_state(trainer.model)},
         "optimizer": [type(trainer.optimizer).__name__, trainer.optimizer.state_dict()],
         "schedule": state.schedule and [type(state.schedule).__name__, state.schedule.state_dict()],
@@ -151,15 +149,12 @@ def _restore(metadata, tensors, trainer, state):
                 saved = saved[:i] + saved[i + 1:]
                 break
     trainer.rng.bit_generator.state = content["random"]
-    init.set_random_state(content["initial_weights"])
+    init.set_rng_state(content["layers_random"])
     vars(state.history).update(content["history"])
     position = content["position"]
     trainer.epochs_begun = position["number"]
     state.epoch, state.resumed = position["epoch"], True
-    if position["images"]:
-        state.add(position["images"], position["total_loss"] / position["images"],
-                  position["correct"])
-        state.total_loss = position["total_loss"]           # which the division may have rounded
+    state.add(position["images"], position["sums"], trainer.loss.classifies)
     state.history.interrupted = False
     return position["batch"]
 

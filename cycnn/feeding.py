@@ -21,6 +21,10 @@ from .functional import _check
 Options = collections.namedtuple("Options", "batch_size sampling augment seed")
 
 
+# Images that are read and augmented at a time, at least: what NumPy takes for a call counts little.
+_TOGETHER = 128
+
+
 def source(data, name, steps=None):
     """`data` as a :class:`Stored` or a :class:`Stream`; `name` is what an error calls it.
 
@@ -99,25 +103,28 @@ class Stored:
         The order comes from `rng`, a sample's augmentation from the seed, `number` and its index.
         """
         order = sampling.order(options.sampling, self.labels, rng)
-        made = self._batches(options, order, number, first, scale, dtype)
-        # A thread for what takes longer than to hand it over: to read, or to change images.
+        # A thread for what takes longer than to hand it over: to read, or to change images. Small
+        # batches are made, and handed over, several at a time.
         slow = options.augment is not None or batches.stays_on_disk(self.images)
-        return ahead(made) if slow else made
+        together = max(1, _TOGETHER // options.batch_size) if slow else 1
+        made = self._several(options, order, number, first, together, scale, dtype)
+        return _each(ahead(made) if slow else made)
 
-    def _batches(self, options, order, number, first, scale, dtype):
+    def _several(self, options, order, number, first, together, scale, dtype):
+        """Yield lists of up to `together` batches."""
         size, augment = options.batch_size, options.augment
         mean, std = batches.scaling(scale, self.images.shape[1])
         if augment is not None:
             samples = order if options.sampling is None else sampling.sample_numbers(order)
-        for start in range(first * size, len(order), size):
-            chosen = order[start:start + size]
+        for start in range(first * size, len(order), together * size):
+            chosen = order[start:start + together * size]
             images, indices = batches.read(self.images, chosen)
             if augment is not None:
                 images = augment(images, indices, options.seed, number,
-                                 samples[start:start + size])
+                                 samples[start:start + together * size])
                 indices = np.arange(len(images))
-            yield (functional.gather_batch(images, indices, mean, std, dtype),
-                   self.labels[chosen])
+            yield [(functional.gather_batch(images, indices[at:at + size], mean, std, dtype),
+                    self.labels[chosen[at:at + size]]) for at in range(0, len(chosen), size)]
 
 
 class Stream:
@@ -205,6 +212,13 @@ def check_repeats(feed, epochs):
     """Raise if the source `feed` ends before it has been gone through `epochs` times."""
     if epochs > 1 and not feed.repeats and feed.steps is None:
         raise ValueError(f"{feed.name} cannot be gone through {epochs} times{_ONCE}")
+
+
+def _each(lists):
+    """Yield the items of the lists that a generator yields; closed, it closes that."""
+    with contextlib.closing(lists):
+        for items in lists:
+            yield from items
 
 
 def _takes_an_argument(function):

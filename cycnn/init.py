@@ -44,13 +44,13 @@ def generator(rng=None):
     return _shared
 
 
-def random_state():
+def get_rng_state():
     """The state of the shared generator, for JSON; None before its first use."""
     return None if _shared is None else _shared.bit_generator.state
 
 
-def set_random_state(state):
-    """Go on where :func:`random_state` was called."""
+def set_rng_state(state):
+    """Go on where :func:`get_rng_state` was called."""
     if state is not None:
         generator().bit_generator.state = state
 

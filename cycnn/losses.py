@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import functional
+from . import functional, metrics
 from .functional import _check
 from .functional.loss import check_classes, cross_entropy_of
 from .kernels.arrays import Seen
@@ -46,12 +46,24 @@ class Loss:
         """
         return np.asarray(target)
 
-    def weight_of(self, target):
-        """What the mean over a batch counts for in the mean over several: the number of its terms.
+    def totals(self, value, target):
+        """(sum, weight): what the last batch adds to the mean over all batches, sums / weights.
 
-        A loss that weights its terms returns the sum of the weights.
+        Parameters
+        ----------
+        value : float
+            What `forward` returned.
+        target : numpy.ndarray
+            What it was given.
         """
-        return len(target)
+        return value * len(target), len(target)
+
+    def score(self, prediction, target):
+        """(right, counted): of how many images of the last batch the class is right, and is known.
+
+        Asked only where targets are classes.
+        """
+        return metrics.correct(prediction, target), len(target)
 
     def recall(self):
         """What the last `forward` kept in `_memory`."""

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from . import batches, checkpoint, feeding, metrics
+from . import batches, checkpoint, feeding
 from . import sampling as samplings
 from .callbacks.base import FitState
 from .callbacks.checkpoints import resume_file
@@ -220,7 +220,7 @@ class Trainer:
 
     def _train_epoch(self, feed, options, accumulate, first, state, interrupts):
         """The epoch from step `first` on; returns whether it came to its end."""
-        schedule, optimizer = state.schedule, self.optimizer
+        schedule = state.schedule
         hooks = [callback.on_batch_end for callback in state.callbacks]
         state.random, state.number = self.rng.bit_generator.state, self.epochs_begun
         self.epochs_begun += 1
@@ -229,8 +229,8 @@ class Trainer:
         state.batch = first - 1
         with contextlib.closing(batches_of_epoch):
             for state.batch, group in enumerate(_groups(batches_of_epoch, accumulate), first):
-                state.add(*self._gradients(feed, group, accumulate, state))
-                optimizer.step()
+                if self._gradients(feed, group, accumulate, state):
+                    self.optimizer.step()
                 if schedule is not None:
                     schedule.step()
                 state.interrupted = interrupts.asked
@@ -241,62 +241,59 @@ class Trainer:
         return True
 
     def _gradients(self, feed, group, accumulate, state):
-        """Write the gradients of the mean loss of some batches.
+        """Write the gradients of the mean loss of some batches, and count them in `state`.
 
         Returns
         -------
-        images : int
-        loss : float
-        correct : int or None
-            How many images were right, if the loss knows classes.
+        bool
+            Whether there are any: a loss may ignore all images.
         """
         model, loss = self.model, self.loss
-        images = correct = weights = 0
-        total = 0.0
+        weights = 0
         for x, targets in group:
             outputs = model.forward(x)
             if not feed.checked:
                 targets = loss.check_targets(targets, outputs.shape[1:], x.dtype, "train labels")
                 model.input_shape = x.shape[1:]
             value = loss.forward(outputs, targets)
-            if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"the loss became {value} in epoch {state.epoch + 1}, batch {state.batch + 1}: "
-                    "try a lower learning rate "
-                    f"(lr is {getattr(self.optimizer, 'lr', 'unknown')})")
-            gradient, weight = loss.backward(), 1
-            if accumulate > 1:
-                # The sum now, so that no batch need wait for those after it; the mean at the end.
-                weight = loss.weight_of(targets)
-                gradient = gradient * weight
-            model.backward(gradient, input_gradient=False, accumulate=images > 0)
-            total, weights, images = total + value * weight, weights + weight, images + len(x)
-            if loss.classifies:
-                correct += metrics.correct(outputs, targets)
-        if accumulate > 1:
+            total, weight = loss.totals(value, targets)
+            if weight:
+                self._check_loss(value, state)
+                # The gradient of the sum now, so that no batch need wait for those after it; that
+                # of the mean at the end.
+                gradient = loss.backward() if accumulate == 1 else loss.backward() * weight
+                model.backward(gradient, input_gradient=False, accumulate=weights > 0)
+                weights += weight
+            score = loss.score(outputs, targets) if loss.classifies else (0, 0)
+            state.add(len(x), (total, weight, *score), loss.classifies)
+        if accumulate > 1 and weights:
             for parameter in model.parameters():
                 if parameter.grad is not None:
                     parameter.grad *= 1 / weights
-        return images, total / weights, correct if loss.classifies else None
+        return weights > 0
+
+    def _check_loss(self, value, state):
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss became {value} in epoch {state.epoch + 1}, batch {state.batch + 1}: try "
+                f"a lower learning rate (lr is {getattr(self.optimizer, 'lr', 'unknown')})")
 
     def _evaluate(self, feed, batch_size=_EVALUATION_BATCH):
         """`evaluate` for data that has been checked."""
         model, loss, dtype = self.model, self.loss, dtype_of(self.model)
-        total, weights, correct, images = 0.0, 0, 0, 0
+        state = FitState(1, None, None)
         with evaluation_mode(model):
             for x, targets in feed.in_order(batch_size, model.normalization, dtype):
                 outputs = model.forward(x)
                 if not feed.checked:
                     targets = loss.check_targets(targets, outputs.shape[1:], dtype,
                                                  f"{feed.name} labels")
-                weight = loss.weight_of(targets)
-                total += loss.forward(outputs, targets) * weight
-                if loss.classifies:
-                    correct += metrics.correct(outputs, targets)
-                weights, images = weights + weight, images + len(x)
-        scores = {"loss": total / weights}
+                totals = loss.totals(loss.forward(outputs, targets), targets)
+                score = loss.score(outputs, targets) if loss.classifies else (0, 0)
+                state.add(len(x), (*totals, *score), loss.classifies)
+        scores = {"loss": state.loss}
         if loss.classifies:
-            scores["accuracy"] = correct / images
+            scores["accuracy"] = state.accuracy
         return scores
 
 

@@ -26,9 +26,11 @@ class FitState:
         Whether Ctrl-C asked training to end after this batch.
     resumed : bool
         Whether this training goes on from a checkpoint.
-    images, total_loss, correct : numbers
-        What `loss` and `accuracy` are made of: the images seen in this epoch, the sum of their
-        losses, and how many of them were right.
+    images : int
+        The images seen in this epoch.
+    sums : list of numbers
+        What `loss` and `accuracy` are made of, over this epoch: the sum of the losses and of their
+        weights, how many images were right, and of how many that is known.
     complete : bool
         Whether the current epoch is recorded in `history`.
     number : int
@@ -51,17 +53,17 @@ class FitState:
     def begin_epoch(self):
         """Forget the sums of the epoch before."""
         self.complete = False
-        self.images, self.total_loss, self.correct = 0, 0.0, 0
+        self.images, self.sums = 0, [0.0, 0, 0, 0]
         self.loss, self.accuracy = float("nan"), None
 
-    def add(self, images, loss, correct):
-        """Count a batch: how many images, their mean loss, how many were right (None: unknown)."""
+    def add(self, images, sums, classifies):
+        """Count a batch: its images, and what it adds to `sums`; is there an accuracy?"""
         self.images += images
-        self.total_loss += loss * images
-        self.loss = self.total_loss / self.images
-        if correct is not None:
-            self.correct += correct
-            self.accuracy = self.correct / self.images
+        self.sums = [one + other for one, other in zip(self.sums, sums)]
+        total, weights, right, counted = self.sums
+        self.loss = total / weights if weights else float("nan")
+        if classifies:
+            self.accuracy = right / counted if counted else float("nan")
 
 
 class Callback:
