@@ -16,6 +16,7 @@ from cycnn.ahead import ahead
 from cycnn.callbacks import Callback
 from cycnn.data.augment import Compose, RandomCrop, RandomHorizontalFlip, RandomShift
 from cycnn.data.lazy import Lazy
+from test_layout import peak_memory
 from test_training import bytes_of, network, shapes, trainer_of
 
 
@@ -251,7 +252,8 @@ def test_a_generator_is_given_the_epoch(train):
     (lambda train: train, dict(validation=batches_of(train), epochs=2), ValueError,
      "validation cannot be gone through"),
     (lambda train: "images", {}, TypeError, "data set"),
-    (lambda train: {"images": 3}, {}, TypeError, "data set"), (lambda train: 3, {}, TypeError, "int"),
+    (lambda train: {"images": 3}, {}, TypeError, "data set"),
+    (lambda train: 3, {}, TypeError, "int"),
     (lambda train: train, dict(accumulate=0), ValueError, "accumulate"),
     (lambda train: train, dict(accumulate=1.5), TypeError, "accumulate"),
     (lambda train: train, dict(augment=3), TypeError, "augment"),
@@ -613,15 +615,6 @@ def test_predictions_are_held_once(rng):
     images = rng.integers(0, 256, (20000, 1, 2, 2)).astype(np.uint8)
     result = 20000 * 500 * 4
 
-    def peak(function, *arguments):
-        function(*arguments)
-        tracemalloc.start()
-        try:
-            function(*arguments)
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-
-    assert peak(model.predict_proba, images) < 1.2 * result
-    assert peak(model.predict, images) < 0.2 * result
-    assert peak(model.predict, lambda: iter(images)) < 0.2 * result
+    assert peak_memory(model.predict_proba, images) < 1.2 * result
+    assert peak_memory(model.predict, images) < 0.2 * result
+    assert peak_memory(model.predict, lambda: iter(images)) < 0.2 * result

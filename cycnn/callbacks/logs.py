@@ -11,15 +11,7 @@ from .checkpoints import check_writable
 
 
 class _Log(Callback):
-    """A file that gets a line an epoch, from `line` and under a `head` of some lines.
-
-    Parameters
-    ----------
-    path : str or path-like
-    append : bool
-        Write after what the file holds already. By default a new training begins a new file; one
-        that is resumed goes on with its own.
-    """
+    """A file that gets a line an epoch, from `line` and under a `head` of some lines."""
 
     def __init__(self, path, append=False):
         self.path, self.append = os.fspath(path), bool(append)
@@ -35,8 +27,9 @@ class _Log(Callback):
             numbers["lr"] = trainer.optimizer.lr
         if not self._begun:
             # A killed training may have written of an epoch that its checkpoint knows nothing of.
-            lines = _lines(self.path)[:len(self.head(numbers)) + state.epoch] if state.resumed else []
-            lines = lines or self.head(numbers)
+            lines = self.head(numbers)
+            if state.resumed:
+                lines = _lines(self.path)[:len(lines) + state.epoch] or lines
             with open(self.path, "w", encoding="utf-8", newline="") as file:
                 file.writelines(lines)
             self._begun = True
@@ -65,14 +58,8 @@ class JSONLinesLog(_Log):
 
 
 class CSVLog(_Log):
-    """A table with a line an epoch, under a line with the names.
-
-    Parameters
-    ----------
-    path : str or path-like
-    append : bool
-        Write after what the file holds already. By default a new training begins a new file; one
-        that is resumed goes on with its own.
+    """A table with a line an epoch, under a line with the names. Parameters as for
+    :class:`JSONLinesLog`.
     """
 
     def head(self, numbers):

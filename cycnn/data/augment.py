@@ -128,7 +128,19 @@ class RandomShift(InRows):
         return batch.move(rows, columns, self.fill)
 
 
-class RandomHorizontalFlip(InRows):
+class _RandomFlip(InRows):
+
+    def __init__(self, p=0.5):
+        self.p = _probability(p)
+
+    def _of(self, batch, draws):
+        positions = [np.arange(length)[None] for length in batch.size]
+        forwards = positions[self._axis]
+        positions[self._axis] = np.where(draws.chance(self.p)[:, None], forwards[:, ::-1], forwards)
+        return batch.move(*positions)
+
+
+class RandomHorizontalFlip(_RandomFlip):
     """Left and right exchanged, with probability `p`.
 
     Parameters
@@ -136,15 +148,10 @@ class RandomHorizontalFlip(InRows):
     p : float
     """
 
-    def __init__(self, p=0.5):
-        self.p = _probability(p)
-
-    def _of(self, batch, draws):
-        height, width = batch.size
-        return batch.move(np.arange(height)[None], _flipped(width, draws.chance(self.p)))
+    _axis = 1
 
 
-class RandomVerticalFlip(InRows):
+class RandomVerticalFlip(_RandomFlip):
     """Above and below exchanged, with probability `p`.
 
     Parameters
@@ -152,12 +159,7 @@ class RandomVerticalFlip(InRows):
     p : float
     """
 
-    def __init__(self, p=0.5):
-        self.p = _probability(p)
-
-    def _of(self, batch, draws):
-        height, width = batch.size
-        return batch.move(_flipped(height, draws.chance(self.p)), np.arange(width)[None])
+    _axis = 0
 
 
 class RandomAffine(Augmentation):
@@ -289,12 +291,6 @@ def _beyond(positions, length, mode):
     edge = mode == "symmetric"      # the edge itself is mirrored too
     positions = np.where(positions < 0, -positions - edge, positions)
     return np.where(positions >= length, 2 * (length - 1) + edge - positions, positions)
-
-
-def _flipped(length, which):
-    """All positions in order, or in the reverse order where `which` is true: (N, length)."""
-    forwards = np.arange(length)
-    return np.where(which[:, None], forwards[::-1], forwards)
 
 
 def _sides(padding):

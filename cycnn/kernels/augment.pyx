@@ -159,14 +159,19 @@ cdef inline void between(const pixel *x, double row, double column, const pixel 
                          Shape s) noexcept nogil:
     """All channels between the four pixels around a place."""
     cdef double top = floor(row), left = floor(column)
-    cdef double down = row - top, right = column - left, value
-    cdef Py_ssize_t plane, q, i, j
+    cdef double down = row - top, right = column - left
+    cdef Py_ssize_t plane, q, i, j, next_row = s.width * s.inner
     cdef pixel corner[4]
-    cdef bint inside = top >= -1 and top < s.height and left >= -1 and left < s.width
+    cdef bint inside = top >= 0 and top < s.height - 1 and left >= 0 and left < s.width - 1
+    cdef bint touching = top >= -1 and top < s.height and left >= -1 and left < s.width
     for plane in range(s.planes):
         for q in range(s.inner):
-            value = fill[plane + q]
             if inside:
+                i = (plane * s.height + <Py_ssize_t>top) * s.width + <Py_ssize_t>left
+                i = i * s.inner + q
+                y[q] = blend(x[i], x[i + s.inner], x[i + next_row], x[i + next_row + s.inner],
+                             down, right)
+            elif touching:
                 for i in range(2):
                     for j in range(2):
                         corner[2 * i + j] = fill[plane + q]
@@ -174,11 +179,21 @@ cdef inline void between(const pixel *x, double row, double column, const pixel 
                                 and 0 <= <Py_ssize_t>left + j < s.width):
                             corner[2 * i + j] = x[((plane * s.height + <Py_ssize_t>top + i)
                                                    * s.width + <Py_ssize_t>left + j) * s.inner + q]
-                value = ((corner[0] * (1 - right) + corner[1] * right) * (1 - down)
-                         + (corner[2] * (1 - right) + corner[3] * right) * down)
-            if pixel is not float and pixel is not double:
-                value = rint(value)
-            y[plane * s.out_height * s.out_width * s.inner + q] = <pixel>value
+                y[q] = blend(corner[0], corner[1], corner[2], corner[3], down, right)
+            else:
+                y[q] = fill[plane + q]
+        y += s.out_height * s.out_width * s.inner
+
+
+cdef inline pixel blend(pixel a, pixel b, pixel c, pixel d, double down,
+                        double right) noexcept nogil:
+    """Of four pixels, two by two."""
+    cdef double value = ((a * (1 - right) + b * right) * (1 - down)
+                         + (c * (1 - right) + d * right) * down)
+    if pixel is float or pixel is double:
+        return <pixel>value
+    else:
+        return <pixel>rint(value)
 
 
 def erase(pixel[:, ::1] batch, const long long[:, ::1] boxes, const pixel[::1] fill, shape,
