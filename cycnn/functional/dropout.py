@@ -103,7 +103,7 @@ def _drop(x, p, key, whole_channels):
         else:
             kernels.forward(rows, y, key, 1 - p, samples, rows.size // (samples * channels),
                             channels, whole_channels, x.itemsize, cpu.threads_for(y.size * _WORK))
-    return from_nhwc(y, is_channels_last(x)) if x.ndim == 4 else y
+    return from_nhwc(y, is_channels_last(x)) if x.ndim == 4 else y.reshape(x.shape)
 
 
 def _key(key):

@@ -78,18 +78,23 @@ cdef inline real bent(real x) noexcept nogil:
     return <real>(2 * 0.797884560802865355880) * (x + <real>0.044715 * (x * x * x))
 
 
+# The slopes are constant beyond these bounds, where infinity times 0 would be no number.
+
 cdef inline real gelu_slope(real x) noexcept nogil:
+    x = fastmath.clamp(x, <real>-40, <real>40)
     cdef real e = fastmath.exp(<real>-0.5 * x * x)
     return fastmath.normal_cdf(x, e) + x * (e * <real>0.398942280401432677940)
 
 
 cdef inline real gelu_tanh_slope(real x) noexcept nogil:
+    x = fastmath.clamp(x, <real>-40, <real>40)
     cdef real s = fastmath.sigmoid(bent(x))
     return s + x * (s * (<real>1 - s)) * (
         <real>(2 * 0.797884560802865355880) * (<real>1 + <real>(3 * 0.044715) * (x * x)))
 
 
 cdef inline real silu_slope(real x) noexcept nogil:
+    x = fastmath.clamp(x, <real>-800, <real>800)
     cdef real s = fastmath.sigmoid(x)
     return s * (<real>1 + x * (<real>1 - s))
 

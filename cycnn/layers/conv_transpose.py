@@ -1,5 +1,7 @@
 """Transposed convolution."""
 
+import math
+
 import numpy as np
 
 from .. import init
@@ -86,6 +88,9 @@ class ConvTranspose2d(Module):
 
     def _options(self):
         return self.stride, self.padding, self.output_padding, self.groups, self.dilation
+
+    def multiply_adds(self, input_shape, output_shape):
+        return math.prod(input_shape) * self.weight.data[0].size
 
     def config(self):
         return {"in_channels": self.in_channels, "out_channels": self.out_channels,

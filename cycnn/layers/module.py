@@ -321,8 +321,20 @@ class Module:
         """Whether the output is probabilities already (a Softmax at the end)."""
         return False
 
+    def multiply_adds(self, input_shape, output_shape):
+        """How many multiply-adds one image takes, for :meth:`summary`.
+
+        Counted are those of convolutions and linear layers, next to which all others are few.
+
+        Parameters
+        ----------
+        input_shape, output_shape : tuple of int
+            Without the batch.
+        """
+        return 0
+
     def summary(self, input_shape=None):
-        """A table of the layers, their output shapes and numbers of parameters.
+        """Print a table of the layers: output shapes, parameters, multiply-adds and memory.
 
         Parameters
         ----------
@@ -332,9 +344,18 @@ class Module:
         Returns
         -------
         str
+            The table. Multiply-adds and memory are those of one image; memory is that of a layer's
+            output.
+
+        Raises
+        ------
+        ValueError
+            If no `input_shape` is known, or the network does not take it.
         """
         from .summary import summary
-        return summary(self, input_shape)
+        table = summary(self, input_shape)
+        print(table)
+        return table
 
     # --- description ------------------------------------------------------------------------
 

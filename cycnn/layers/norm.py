@@ -14,7 +14,6 @@ class _Norm(Module):
 
     def _make_parameters(self, channels, affine, bias, dtype):
         self.affine, self._dtype = bool(affine), float_dtype(dtype)
-        self._with_bias = bool(bias)
         _check.size((channels,), "weight")
         self.weight = Parameter(np.ones(channels, self._dtype)) if affine else None
         self.bias = Parameter(np.zeros(channels, self._dtype)) if affine and bias else None
@@ -128,11 +127,11 @@ class _BatchNorm(_Norm):
     def config(self):
         return {"num_features": self.num_features, "eps": self.eps, "momentum": self.momentum,
                 "affine": self.affine, "track_running_stats": self.track_running_stats,
-                "dtype": self._dtype.name, "bias": self._with_bias}
+                "dtype": self._dtype.name, "bias": self.bias is not None}
 
     def extra_repr(self):
         return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-                f"affine={self.affine}, bias={self._with_bias}, "
+                f"affine={self.affine}, bias={self.bias is not None}, "
                 f"track_running_stats={self.track_running_stats}")
 
 
@@ -256,8 +255,8 @@ class GroupNorm(_Norm):
     def config(self):
         return {"num_groups": self.num_groups, "num_channels": self.num_channels, "eps": self.eps,
                 "affine": self.affine,
-                "dtype": self._dtype.name, "bias": self._with_bias}
+                "dtype": self._dtype.name, "bias": self.bias is not None}
 
     def extra_repr(self):
         return (f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
-                f"bias={self._with_bias}")
+                f"bias={self.bias is not None}")
