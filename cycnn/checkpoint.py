@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from . import init, serialization
+from . import random, serialization
 from ._extras import require
 from .normalization import Normalization
 
@@ -60,7 +60,7 @@ def save(path, trainer, state):
         "position": position,
         "history": state.history.to_dict(),
         "random": trainer.rng.bit_generator.state if state.complete else state.random,
-        "layers_random": init.get_rng_state(),
+        "layers_random": random.get_rng_state(),
         "layers": {name: module.get_extra_state() for name, module in _with_state(trainer.model)},
         "optimizer": [type(trainer.optimizer).__name__, trainer.optimizer.state_dict()],
         "schedule": state.schedule and [type(state.schedule).__name__, state.schedule.state_dict()],
@@ -149,7 +149,7 @@ def _restore(metadata, tensors, trainer, state):
                 saved = saved[:i] + saved[i + 1:]
                 break
     trainer.rng.bit_generator.state = content["random"]
-    init.set_rng_state(content["layers_random"])
+    random.set_rng_state(content["layers_random"])
     vars(state.history).update(content["history"])
     position = content["position"]
     trainer.epochs_begun = position["number"]

@@ -236,7 +236,11 @@ def _info(args):
         cn.show_config()
         return
     model = cn.load(args.model)
-    print(model if model.input_shape is None else model.summary(), end="\n\n")
+    if model.input_shape is None:
+        print(model)
+    else:
+        model.summary()
+    print()
     if model.classes:
         print(f"classes: {', '.join(model.classes)}")
     if model.normalization:

@@ -3,7 +3,8 @@
 Nothing in a file is run: it names layers, their arguments and numbers. The metadata has one entry,
 ``"cycnn"``, a JSON object with ``version``, ``architecture``, ``normalization``, ``classes`` and
 ``input_shape``. A layer is ``{"class": "ReLU", "config": {}}``, the arguments of its constructor; a
-Sequential is ``{"class": "Sequential", "layers": [...]}``.
+Sequential is ``{"class": "Sequential", "layers": [...]}``, and so is a Concat. Arguments that are
+modules stand apart: ``{"class": "Residual", "config": {}, "modules": {"body": ...}}``.
 """
 
 import contextlib
@@ -14,17 +15,24 @@ import numpy as np
 
 from . import layers as own_layers
 from ._extras import require
-from .layers import Conv2d, Linear, Module, Sequential
+from .layers import (BatchNorm1d, BatchNorm2d, Concat, Conv2d, ConvTranspose2d, GroupNorm, Linear,
+                     Module, Sequential)
 from .normalization import Normalization
 
 _VERSION = 1
 #: How the names of tensors begin that are not the model's: those of a checkpoint.
 MORE = "checkpoint/"
-_DTYPES = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64)}
+_DTYPES = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64), "I64": np.dtype(np.int64)}
+
+# Modules whose arguments are other modules, in a row.
+_ROWS = (Sequential, Concat)
+# Those whose first numbers come from a generator, and those that have so many of 1 and 0.
+_RANDOM = (Conv2d, ConvTranspose2d, Linear)
+_CHANNELS = {BatchNorm1d: "num_features", BatchNorm2d: "num_features", GroupNorm: "num_channels"}
 
 
 def save(model, path):
-    """Save a model: its layers, weights, normalization, class names and input shape.
+    """Save a model: its layers, weights, buffers, normalization, class names and input shape.
 
     The file is written under another name in the same folder and then renamed, so a model that was
     there is whole until the new one is.
@@ -108,9 +116,12 @@ def load(path, layers=None):
 
 def _describe(module):
     name = type(module).__name__
-    if type(module) is Sequential:
+    if type(module) in _ROWS:
         return {"class": name, "layers": [_describe(layer) for layer in module]}
-    return {"class": name, "config": module.config()}
+    config = module.config()
+    modules = {key: _describe(value) for key, value in config.items() if isinstance(value, Module)}
+    config = {key: value for key, value in config.items() if key not in modules}
+    return {"class": name, "config": config, **({"modules": modules} if modules else {})}
 
 
 def write(path, content, suffix=None):
@@ -181,7 +192,7 @@ def read(path):
 def _tensor(file, name):
     kind = file.get_slice(name).get_dtype()
     if kind not in _DTYPES and not name.startswith(MORE):
-        raise ValueError(f"{name} must be F32 or F64, got {kind}")
+        raise ValueError(f"{name} must be F32 or F64 (or I64, a count), got {kind}")
     return file.get_tensor(name)
 
 
@@ -211,10 +222,13 @@ class _NoValues:
     def __init__(self, numbers):
         self.left = numbers + self.SPARE
 
-    def random(self, shape, dtype):
-        self.left -= np.prod(shape, dtype=object)
+    def spend(self, numbers):
+        self.left -= numbers
         if self.left < 0:
             raise ValueError("the layers need more numbers than the file holds")
+
+    def random(self, shape, dtype):
+        self.spend(np.prod(shape, dtype=object))
         return np.zeros(shape, dtype)
 
 
@@ -226,9 +240,9 @@ def _rebuild(content, tensors, layers):
                          f"version {_VERSION}")
     rng = _NoValues(sum(array.size for array in tensors.values()))
     model = _build(content.get("architecture"), layers, rng)
-    for name, parameter in model.named_parameters():
-        if name in tensors and tensors[name].dtype != parameter.data.dtype:
-            raise ValueError(f"{name} must be {parameter.data.dtype}, got {tensors[name].dtype}")
+    for name, array in model.state_dict().items():
+        if name in tensors and tensors[name].dtype != array.dtype:
+            raise ValueError(f"{name} must be {array.dtype}, got {tensors[name].dtype}")
     model.load_state_dict(tensors)
 
     scale, classes, shape = (content.get(key) for key in ("normalization", "classes",
@@ -254,12 +268,16 @@ def _build(description, layers, rng):
     if name not in layers:
         raise ValueError(f"the layer {name} is not one of cycnn's: give its class by "
                          f"load(path, layers={{{name!r}: {name}}})")
-    if layers[name] is Sequential:
-        inner = _expect(description.get("layers"), list, "the layers of a Sequential")
-        return Sequential(*[_build(layer, layers, rng) for layer in inner])
+    if layers[name] in _ROWS:
+        inner = _expect(description.get("layers"), list, f"the layers of a {name}")
+        return layers[name](*[_build(layer, layers, rng) for layer in inner])
     config = _expect(description.get("config"), dict, f"the config of {name}")
-    if layers[name] in (Conv2d, Linear):
+    modules = _expect(description.get("modules", {}), dict, f"the modules of {name}")
+    config = {**config, **{key: _build(value, layers, rng) for key, value in modules.items()}}
+    if layers[name] in _RANDOM:
         return layers[name](**config, rng=rng)
+    if isinstance(channels := config.get(_CHANNELS.get(layers[name])), int):
+        rng.spend(4 * channels)
     return layers[name](**config)
 
 

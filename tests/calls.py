@@ -60,6 +60,42 @@ def _sgd(weight, grad, velocity, **options):
     return weight, velocity
 
 
+def _concat(*arrays):
+    return F.concat(arrays)
+
+
+def _batch_norm(x, mean, var, weight, bias):
+    """With the running statistics among the results; their arrays are left alone."""
+    mean, var = (np.array(a, a.dtype.newbyteorder("=")) for a in (mean, var))
+    return F.batch_norm(x, mean, var, weight, bias, training=True), mean, var
+
+
+def _batch_norm_given(x, mean, var, weight, bias):
+    return F.batch_norm(x, mean, np.abs(var), weight, bias)
+
+
+def _batch_norm_backward_given(dy, x, mean, var, weight):
+    return F.batch_norm_backward(dy, x, mean, np.abs(var), weight)
+
+
+def _group_norm(x, weight, bias):
+    return F.group_norm(x, 5, weight, bias)
+
+
+def _group_norm_backward(dy, x, weight):
+    return F.group_norm_backward(dy, x, 5, weight)
+
+
+def _transposed(n=N, c=C, h=H, w=W, k=K, kernel=3, **options):
+    """The forward and the backward call of one transposed convolution."""
+    groups = options.get("groups", 1)
+    x, weight = (n, c, h, w), (c, k // groups, kernel, kernel)
+    y = F.conv_transpose2d(np.zeros(x), np.zeros(weight), **options).shape
+    return (Call(partial(F.conv_transpose2d, **options), x, weight, (k,), images=True),
+            Call(partial(F.conv_transpose2d_backward, bias=True, **options), y, x, weight,
+                 images=True))
+
+
 IMAGES, POOLED = (N, C, H, W), (N, C, H // 2, W // 2)
 PLANE_INDICES = _integers(H * W, *POOLED)
 
@@ -72,6 +108,51 @@ CALLS = {
     "tanh_backward": Call(F.tanh_backward, IMAGES, IMAGES, images=True),
     "sigmoid": Call(F.sigmoid, IMAGES, images=True),
     "sigmoid_backward": Call(F.sigmoid_backward, IMAGES, IMAGES, images=True),
+    "elu": Call(F.elu, IMAGES, images=True),
+    "elu_backward": Call(F.elu_backward, IMAGES, IMAGES, images=True),
+    "gelu": Call(F.gelu, IMAGES, images=True),
+    "gelu_backward": Call(F.gelu_backward, IMAGES, IMAGES, images=True),
+    "gelu by tanh": Call(partial(F.gelu, approximate="tanh"), IMAGES, images=True),
+    "gelu_backward by tanh": Call(partial(F.gelu_backward, approximate="tanh"), IMAGES, IMAGES,
+                                  images=True),
+    "silu": Call(F.silu, IMAGES, images=True),
+    "silu_backward": Call(F.silu_backward, IMAGES, IMAGES, images=True),
+    "add": Call(F.add, IMAGES, IMAGES, images=True),
+    "add, then relu": Call(partial(F.add, relu=True), IMAGES, IMAGES, images=True),
+    "concat": Call(_concat, IMAGES, (N, 3, H, W), images=True),
+    "concat_backward": Call(lambda dy: tuple(F.concat_backward(dy, [4, 0, 15])), IMAGES,
+                            images=True),
+    "dropout": Call(partial(F.dropout, p=0.3, key=7), IMAGES, images=True),
+    "dropout of rows": Call(partial(F.dropout, p=0.3, key=7), (37, 650)),
+    "dropout_backward": Call(partial(F.dropout_backward, p=0.3, key=7), IMAGES, images=True),
+    "dropout2d": Call(partial(F.dropout2d, p=0.3, key=7), IMAGES, images=True),
+    "dropout2d_backward": Call(partial(F.dropout2d_backward, p=0.3, key=7), IMAGES, images=True),
+    "batch_norm": Call(_batch_norm, IMAGES, (C,), (C,), (C,), (C,), images=True),
+    "batch_norm of rows": Call(_batch_norm, (300, 37), (37,), (37,), (37,), (37,)),
+    "batch_norm of many images": Call(_batch_norm, (70, 3, 17, 9), (3,), (3,), (3,), (3,),
+                                      images=True),
+    "batch_norm, evaluating": Call(_batch_norm_given, IMAGES, (C,), (C,), (C,), (C,), images=True),
+    "batch_norm_backward": Call(partial(F.batch_norm_backward, training=True), IMAGES, IMAGES,
+                                images=True),
+    "batch_norm_backward of many images": Call(
+        partial(F.batch_norm_backward, training=True), (70, 3, 17, 9), (70, 3, 17, 9),
+        images=True),
+    "batch_norm_backward, evaluating": Call(_batch_norm_backward_given, IMAGES, IMAGES, (C,), (C,),
+                                            (C,), images=True),
+    "group_norm": Call(_group_norm, (N, 20, H, W), (20,), (20,), images=True),
+    "group_norm_backward": Call(_group_norm_backward, (N, 20, H, W), (N, 20, H, W), (20,),
+                                images=True),
+    "adaptive_avg_pool2d": Call(partial(F.adaptive_avg_pool2d, output_size=(4, 7)), IMAGES,
+                                images=True),
+    "adaptive_avg_pool2d_backward": Call(
+        partial(F.adaptive_avg_pool2d_backward, input_size=(17, 19)), IMAGES, images=True),
+    "interpolate": Call(partial(F.interpolate, scale_factor=(1.7, 2)), IMAGES, images=True),
+    "interpolate_backward": Call(
+        partial(F.interpolate_backward, input_size=(5, 8), size=(H, W)), IMAGES, images=True),
+    "zero_pad2d": Call(partial(F.zero_pad2d, padding=(1, 2, 0, -3)), IMAGES, images=True),
+    "zero_pad2d_backward": Call(
+        partial(F.zero_pad2d_backward, input_size=(H, W - 3), padding=(1, 2, 0, 0)), IMAGES,
+        images=True),
     "softmax": Call(F.softmax, (300, 37)),
     "softmax over channels": Call(partial(F.softmax, axis=1), IMAGES),
     "softmax_backward": Call(F.softmax_backward, (300, 37), (300, 37)),
@@ -116,6 +197,14 @@ for name, options in {
         " depthwise": {"c": 35, "k": 35, "groups": 35}, " many images": {"n": 70, "h": 5, "w": 4},
 }.items():
     CALLS[f"conv2d{name}"], CALLS[f"conv2d_backward{name}"] = _conv(**options)
+
+for name, options in {
+        "": {}, " stride 2": {"stride": 2, "padding": 1, "output_padding": 1},
+        " grouped": {"c": 18, "groups": 3, "stride": (1, 2)}, " grey": {"k": 1, "stride": 2},
+        " dilated": {"dilation": 2, "output_padding": 1, "h": 7, "w": 6},
+}.items():
+    CALLS[f"conv_transpose2d{name}"], CALLS[f"conv_transpose2d_backward{name}"] = \
+        _transposed(**options)
 
 
 def as_tuple(result):

@@ -4,6 +4,8 @@ Names and arguments are those of cycnn.functional. One Python loop over the outp
 throughout, no thought of speed. The tests compare cycnn with this file, and this file with PyTorch.
 """
 
+import math
+
 import numpy as np
 
 
@@ -214,6 +216,47 @@ def sigmoid(x):
 
 def sigmoid_backward(dy, y):
     return dy * (y.astype(np.float64) * (1 - y.astype(np.float64)))
+
+
+def elu(x, alpha=1.0):
+    x = x.astype(np.float64)
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def elu_backward(dy, x, alpha=1.0):
+    x = x.astype(np.float64)
+    return dy * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0)))
+
+
+def normal_cdf(x):
+    return np.vectorize(lambda value: math.erfc(-value / math.sqrt(2)) / 2, otypes=[np.float64])(x)
+
+
+def gelu(x, approximate="none"):
+    x = x.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):      # infinity times 0
+        if approximate == "none":
+            return x * normal_cdf(x)
+        return x * sigmoid(2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))
+
+
+def gelu_backward(dy, x, approximate="none"):
+    x = x.astype(np.float64)
+    if approximate == "none":
+        return dy * (normal_cdf(x) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi))
+    s = sigmoid(2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))
+    return dy * (s + x * s * (1 - s) * 2 * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x * x))
+
+
+def silu(x):
+    x = x.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return x * sigmoid(x)
+
+
+def silu_backward(dy, x):
+    x = x.astype(np.float64)
+    return dy * (sigmoid(x) * (1 + x * (1 - sigmoid(x))))
 
 
 def softmax(x, axis=-1):

@@ -50,6 +50,32 @@ GOOD = {
     "tanh_backward": ((X, X), ("dy", "y")),
     "sigmoid": ((X,), ("x",)),
     "sigmoid_backward": ((X, X), ("dy", "y")),
+    "elu": ((X,), ("x",)),
+    "elu_backward": ((X, X), ("dy", "x")),
+    "gelu": ((X,), ("x",)),
+    "gelu_backward": ((X, X), ("dy", "x")),
+    "silu": ((X,), ("x",)),
+    "silu_backward": ((X, X), ("dy", "x")),
+    "add": ((X, X), ("x", "other")),
+    "concat_backward": ((X, [1, 3]), ("dy",)),
+    "zero_pad2d": ((X, 1), ("x",)),
+    "zero_pad2d_backward": ((X, (4, 4), 1), ("dy",)),
+    "adaptive_avg_pool2d": ((X, 3), ("x",)),
+    "adaptive_avg_pool2d_backward": ((POOLED, X.shape), ("dy",)),
+    "interpolate": ((X, 3), ("x",)),
+    "interpolate_backward": ((POOLED, X.shape, 3), ("dy",)),
+    "conv_transpose2d": ((Y, W, np.ones(4, "f4")), ("x", "weight", "bias")),
+    "conv_transpose2d_backward": ((X, Y, W), ("dy", "x", "weight")),
+    "dropout": ((X,), ("x",)),
+    "dropout_backward": ((X,), ("dy",)),
+    "dropout2d": ((X,), ("x",)),
+    "dropout2d_backward": ((X,), ("dy",)),
+    "batch_norm": ((X, np.zeros(4, "f4"), np.ones(4, "f4"), np.ones(4, "f4"), np.ones(4, "f4")),
+                   ("x", "running_mean", "running_var", "weight", "bias")),
+    "batch_norm_backward": ((X, X, np.zeros(4, "f4"), np.ones(4, "f4"), np.ones(4, "f4")),
+                            ("dy", "x", "running_mean", "running_var", "weight")),
+    "group_norm": ((X, 2, np.ones(4, "f4"), np.ones(4, "f4")), ("x",)),
+    "group_norm_backward": ((X, X, 2), ("dy", "x")),
     "softmax": ((ROWS,), ("x",)),
     "softmax_backward": ((ROWS, ROWS), ("dy", "y")),
     "cross_entropy": ((OUT, LABELS), ("logits",)),
@@ -59,7 +85,8 @@ GOOD = {
     "flatten": ((X,), ("x",)),
     "flatten_backward": ((np.ones((2, 144), "f4"), X.shape), ("dy",)),
 }
-ANY_RANK = "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "mse_loss", "flatten"
+ANY_RANK = ("relu", "leaky_relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softmax", "mse_loss",
+            "flatten", "add", "dropout")
 
 
 def spoil(function):
@@ -185,6 +212,123 @@ refused("global_avg_pool2d_backward, dy with pixels", "dy", F.global_avg_pool2d_
         X.shape)
 refused("global_avg_pool2d of nothing", "x", F.global_avg_pool2d, X[:, :, :0])
 
+# --- normalisation, dropout, other sizes, transposed convolution ---------------------------------
+
+STATISTICS = np.zeros(4, "f4"), np.ones(4, "f4")
+for value in (-1.0, np.nan, np.inf):
+    refused(f"batch_norm, eps={value}", "eps", F.batch_norm, X, *STATISTICS, eps=value)
+    refused(f"group_norm, eps={value}", "eps", F.group_norm, X, 2, eps=value)
+for value in (-0.1, 1.5, np.nan):
+    refused(f"batch_norm, momentum={value}", "momentum", F.batch_norm, X, training=True,
+            momentum=value)
+refused("batch_norm, no statistics", "running_mean", F.batch_norm, X)
+refused("batch_norm_backward, no statistics", "running_mean", F.batch_norm_backward, X, X)
+refused("batch_norm, one of them", "running_var", F.batch_norm, X, STATISTICS[0])
+refused("batch_norm, one of them in training", "running_var", F.batch_norm, X, STATISTICS[0],
+        training=True)
+refused("batch_norm, statistics as a list", "running_mean", F.batch_norm, X, [0.0] * 4,
+        [1.0] * 4, training=True, error=TypeError)
+for at, name in enumerate(("running_mean", "running_var", "weight", "bias")):
+    arrays = [np.ones(4, "f4")] * 4
+    arrays[at] = np.ones(3, "f4")
+    refused(f"batch_norm, {name} too short", name, F.batch_norm, X, *arrays)
+READ_ONLY_4 = np.ones(4, "f4")
+READ_ONLY_4.flags.writeable = False
+refused("batch_norm, statistics read-only", "running", F.batch_norm, X, READ_ONLY_4, READ_ONLY_4,
+        training=True)
+for shape in ((1, 4, 1, 1), (1, 4), (1, 4, 1)):
+    refused(f"batch_norm of one value, {shape}", "more than one value", F.batch_norm,
+            np.ones(shape, "f4"), training=True)
+    refused(f"group_norm of one value, {shape}", "more than one value", F.group_norm,
+            np.ones(shape, "f4"), 4)
+for shape in ((4,), (2, 4, 1, 1, 1), (), (2, 0, 3, 3)):
+    refused(f"batch_norm of shape {shape}", "x", F.batch_norm, np.ones(shape, "f4"), *STATISTICS)
+    refused(f"group_norm of shape {shape}", "x", F.group_norm, np.ones(shape, "f4"), 2)
+for value in (0, -1, 3, 8, HUGE):
+    refused(f"num_groups={value}", "num_groups", F.group_norm, X, value)
+for value in (2.0, "2", None, True):
+    refused(f"num_groups={value!r}", "num_groups", F.group_norm, X, value, error=TypeError)
+
+for value in (-0.1, 1.1, np.nan, np.inf):
+    refused(f"dropout, p={value}", "p", F.dropout, X, value)
+    refused(f"dropout2d, p={value}", "p", F.dropout2d, X, value)
+for value in ("0.5", None, [0.5], True):
+    refused(f"dropout, p={value!r}", "p", F.dropout, X, value, error=TypeError)
+for value in (-1, 2**64):
+    refused(f"dropout, key={value}", "key", F.dropout, X, 0.5, value)
+for value in (1.5, "1", None, True):
+    refused(f"dropout, key={value!r}", "key", F.dropout, X, 0.5, value, error=TypeError)
+
+for value in (0, -1, HUGE, (2, 0), (), (1, 2, 3)):
+    refused(f"output_size={value}", "output_size", F.adaptive_avg_pool2d, X, value)
+    refused(f"interpolate, size={value}", "size", F.interpolate, X, value)
+for value in (1.5, "2", True):
+    refused(f"output_size={value!r}", "output_size", F.adaptive_avg_pool2d, X, value,
+            error=TypeError)
+    refused(f"interpolate, size={value!r}", "size", F.interpolate, X, value, error=TypeError)
+for value in (0, -1.0, np.nan, np.inf, 0.1, (2, 0), (1, 2, 3), ()):
+    refused(f"scale_factor={value}", "scale_factor", F.interpolate, X, scale_factor=value)
+refused("scale_factor as text", "scale_factor", F.interpolate, X, scale_factor="2",
+        error=TypeError)
+refused("a scale too large", "large|size", F.interpolate, X, scale_factor=1e9)
+refused("a size too large", "large", F.interpolate, X, 2**24)
+refused("an output_size too large", "large", F.adaptive_avg_pool2d, X, 2**24)
+refused("neither size nor scale_factor", "size", F.interpolate, X)
+refused("both size and scale_factor", "size", F.interpolate, X, 2, 2.0)
+refused("interpolate, mode", "mode", F.interpolate, X, 2, mode="bilinear")
+for function, arguments in ((F.adaptive_avg_pool2d, (2,)), (F.interpolate, (2,))):
+    refused(f"{function.__name__} of nothing", "x", function, X[:, :, :0], *arguments)
+for shape in ((2, 4, 3, 4), (2, 5, 3, 3), (1, 4, 3, 3)):
+    refused(f"interpolate_backward, dy of shape {shape}", "dy", F.interpolate_backward,
+            np.ones(shape, "f4"), X.shape, 3)
+
+for value in ((1, 2), (), (1, 2, 3, 4, 5), (-6, 0, 0, 0), -3, HUGE, 2**24):
+    refused(f"zero_pad2d, padding={value}", "padding|large", F.zero_pad2d, X, value)
+for value in (1.5, "1", None, True, (1, 1, 1, 0.5)):
+    refused(f"zero_pad2d, padding={value!r}", "padding", F.zero_pad2d, X, value, error=TypeError)
+refused("zero_pad2d of nothing", "pixel", F.zero_pad2d, X[:, :, :0], 1)
+refused("zero_pad2d_backward, dy too small", "dy", F.zero_pad2d_backward, X, (4, 5), 1)
+
+refused("group_norm_backward, weight too short", "weight", F.group_norm_backward, X, X, 2,
+        np.ones(3, "f4"))
+refused("concat of nothing", "arrays", F.concat, [])
+refused("concat of an array", "arrays", F.concat, X, error=TypeError)
+refused("concat of a word", "arrays", F.concat, "ab", error=TypeError)
+refused("concat, sizes differ", r"arrays\[1\]", F.concat, [X, X[:, :, 1:]])
+refused("concat, batches differ", r"arrays\[1\]", F.concat, [X, X[:1]])
+refused("concat, ranks differ", r"arrays\[1\]", F.concat, [X, ROWS])
+refused("concat, types differ", r"arrays\[1\]", F.concat, [X, X.astype("f8")], error=TypeError)
+for value in ([4, 1], [3], [], [5, -1]):
+    refused(f"concat_backward, channels={value}", "channels", F.concat_backward, X, value)
+refused("concat_backward, channels of floats", "channels", F.concat_backward, X, [2.0, 2.0],
+        error=TypeError)
+
+for option in ("stride", "dilation", "groups"):
+    for value in (0, -1, HUGE):
+        refused(f"conv_transpose2d, {option}={value}", option, F.conv_transpose2d, Y, W,
+                **{option: value})
+    refused(f"conv_transpose2d, {option}='1'", option, F.conv_transpose2d, Y, W,
+            error=TypeError, **{option: 1.5})
+for value in (-1, (0, -2), HUGE, 3, 2**31 - 1):
+    refused(f"conv_transpose2d, padding={value}", "padding", F.conv_transpose2d, Y, W,
+            padding=value)
+refused("conv_transpose2d, padding='same'", "padding", F.conv_transpose2d, Y, W, padding="same",
+        error=TypeError)
+for value in (1, (0, 1), -1, HUGE):
+    refused(f"conv_transpose2d, output_padding={value}", "output_padding", F.conv_transpose2d, Y,
+            W, output_padding=value)
+refused("conv_transpose2d, output_padding of the stride", "output_padding", F.conv_transpose2d, Y,
+        W, stride=2, output_padding=2)
+refused("conv_transpose2d, result too large", "large", F.conv_transpose2d, Y, W, stride=2**24)
+refused("conv_transpose2d, channels differ", "weight", F.conv_transpose2d, X, W)
+refused("conv_transpose2d, groups", "groups", F.conv_transpose2d, Y, W, groups=3)
+refused("conv_transpose2d, bias too long", "bias", F.conv_transpose2d, Y, W, np.ones(5, "f4"))
+refused("conv_transpose2d of nothing", "x", F.conv_transpose2d, Y[:, :, :0], W)
+refused("conv_transpose2d, empty weight", "weight", F.conv_transpose2d, Y, W[:, :, :0])
+for shape in ((2, 4, 6, 5), (1, 4, 6, 6), (2, 8, 6, 6), (2, 4, 0, 6)):
+    refused(f"conv_transpose2d_backward, dy of shape {shape}", "dy", F.conv_transpose2d_backward,
+            np.ones(shape, "f4"), Y, W)
+
 # --- linear, activations, losses ------------------------------------------------------------
 
 refused("linear, features differ", "weight", F.linear, ROWS, MATRIX[:, :6])
@@ -205,6 +349,13 @@ for value in (np.nan, np.inf):
 for value in ("0.1", None, [0.1, 0.2]):
     refused(f"negative_slope={value!r}", "negative_slope", F.leaky_relu, ROWS, value,
             error=TypeError)
+
+for value in (np.nan, np.inf):
+    refused(f"alpha={value}", "alpha", F.elu, ROWS, value)
+for value in ("0.1", None):
+    refused(f"alpha={value!r}", "alpha", F.elu, ROWS, value, error=TypeError)
+for value in ("tan", None, 1):
+    refused(f"approximate={value!r}", "approximate", F.gelu, ROWS, value)
 
 for function in (F.cross_entropy, F.cross_entropy_backward):
     name = function.__name__

@@ -74,7 +74,8 @@ def test_flatten(rng):
 
 
 @pytest.mark.parametrize("name, from_output", [
-    ("relu", True), ("leaky_relu", False), ("tanh", True), ("sigmoid", True), ("softmax", True)])
+    ("relu", True), ("leaky_relu", False), ("tanh", True), ("sigmoid", True), ("elu", False),
+    ("gelu", False), ("silu", False), ("softmax", True)])
 def test_activations(name, from_output, rng):
     forward, backward = getattr(F, name), getattr(F, f"{name}_backward")
     x = normal(rng, np.float64, 3, 4, 5)
