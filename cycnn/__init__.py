@@ -7,10 +7,12 @@ from .history import History
 from .init import manual_seed
 from .layers import (AvgPool2d, Conv2d, Flatten, GlobalAvgPool2d, LeakyReLU, Linear, MaxPool2d,
                      Module, Parameter, ReLU, Sequential, Sigmoid, Softmax, Tanh)
-from .losses import CrossEntropyLoss, MSELoss
+from .losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss
 from .normalization import Normalization
-from .optim import SGD
-from .schedules import CosineAnnealingLR, OneCycleLR
+from .optim import (SGD, Adam, AdamW, ExponentialMovingAverage, RMSprop, clip_grad_norm_,
+                    clip_grad_value_)
+from .schedules import (ConstantLR, CosineAnnealingLR, ExponentialLR, LinearLR, MultiStepLR,
+                        OneCycleLR, ReduceLROnPlateau, SequentialLR, StepLR)
 from .serialization import load, save
 from .threads import get_num_threads, num_threads, set_num_threads, show_config
 from .trainer import Trainer
@@ -18,11 +20,14 @@ from .trainer import Trainer
 __version__ = "0.1.0"
 
 __all__ = [
-    "AvgPool2d", "Callback", "Conv2d", "CosineAnnealingLR", "CrossEntropyLoss", "Flatten",
-    "GlobalAvgPool2d", "History", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d", "Module",
-    "Normalization", "OneCycleLR", "Parameter", "ReLU", "SGD", "Sequential", "Sigmoid", "Softmax",
-    "Tanh", "Trainer", "convolution_algorithm", "data", "functional", "get_num_threads", "init",
-    "load", "manual_seed", "num_threads", "plot", "save", "set_num_threads", "show_config",
+    "Adam", "AdamW", "AvgPool2d", "BCEWithLogitsLoss", "Callback", "ConstantLR", "Conv2d",
+    "CosineAnnealingLR", "CrossEntropyLoss", "ExponentialLR", "ExponentialMovingAverage", "Flatten",
+    "GlobalAvgPool2d", "History", "HuberLoss", "L1Loss", "LeakyReLU", "Linear", "LinearLR",
+    "MSELoss", "MaxPool2d", "Module", "MultiStepLR", "Normalization", "OneCycleLR", "Parameter",
+    "RMSprop", "ReLU", "ReduceLROnPlateau", "SGD", "Sequential", "SequentialLR", "Sigmoid",
+    "Softmax", "StepLR", "Tanh", "Trainer", "clip_grad_norm_", "clip_grad_value_",
+    "convolution_algorithm", "data", "functional", "get_num_threads", "init", "load", "manual_seed",
+    "num_threads", "plot", "save", "set_num_threads", "show_config",
 ]
 
 

@@ -1,5 +1,6 @@
 """The training loop."""
 
+import contextlib
 import math
 import time
 
@@ -10,6 +11,8 @@ from .callbacks import FitState, progress_callback
 from .functional import _check, gather_batch
 from .history import History
 from .layers.module import dtype_of, evaluation_mode
+from .optim import ExponentialMovingAverage, clip_grad_norm_, clip_grad_value_
+from .schedules import ReduceLROnPlateau, Schedule
 
 # Images that are evaluated at a time.
 _EVALUATION_BATCH = 256
@@ -21,12 +24,23 @@ class Trainer:
     Parameters
     ----------
     model : cycnn.Module
-    optimizer : cycnn.SGD
+    optimizer : cycnn.SGD, cycnn.AdamW or another :class:`cycnn.optim.Optimizer`
         Made with `model.parameters()`.
     loss : cycnn.CrossEntropyLoss, cycnn.MSELoss or another :class:`cycnn.losses.Loss`
+        With the reduction "mean" or "sum".
     seed : int
         For the order of the training images. The same seed, initial weights and kind of machine
         give the same weights bit for bit, for any number of threads.
+    clip_grad_norm : float, optional
+        Before each step the gradients are scaled so that their norm is at most this:
+        :func:`cycnn.clip_grad_norm_`.
+    clip_grad_value : float, optional
+        Before that, every number of them is cut to within plus and minus this:
+        :func:`cycnn.clip_grad_value_`.
+    ema : cycnn.ExponentialMovingAverage, optional
+        Made with `model.parameters()`: updated after each step, and what `fit` validates. The model
+        itself keeps the last weights; ``with trainer.ema.average_parameters():`` evaluates and
+        saves the averages.
 
     Examples
     --------
@@ -35,14 +49,24 @@ class Trainer:
     >>> trainer.evaluate(test)["accuracy"]
     """
 
-    def __init__(self, model, optimizer, loss, seed=0):
+    def __init__(self, model, optimizer, loss, seed=0, clip_grad_norm=None, clip_grad_value=None,
+                 ema=None):
         parameters = getattr(optimizer, "parameters", None)
+        own = set(map(id, model.parameters()))
         if isinstance(parameters, list):
-            own = set(map(id, model.parameters()))
             if not any(id(parameter) in own for parameter in parameters):
                 raise ValueError("optimizer must be made with the parameters of this model: "
                                  "it has none of them")
-        self.model, self.optimizer, self.loss = model, optimizer, loss
+        if getattr(loss, "reduction", "mean") == "none":
+            raise ValueError('loss must have reduction "mean" or "sum" to train with, got "none"')
+        self.clip_grad_norm = _limit(clip_grad_norm, "clip_grad_norm")
+        self.clip_grad_value = _limit(clip_grad_value, "clip_grad_value")
+        if ema is not None and not isinstance(ema, ExponentialMovingAverage):
+            raise TypeError("ema must be a cycnn.ExponentialMovingAverage, got "
+                            f"{type(ema).__name__}")
+        if ema is not None and not own.issuperset(map(id, ema.parameters)):
+            raise ValueError("ema must be made with the parameters of this model")
+        self.model, self.optimizer, self.loss, self.ema = model, optimizer, loss, ema
         self.rng = np.random.Generator(np.random.PCG64(_check.integer(seed, "seed", 0)))
 
     def fit(self, train, epochs=1, batch_size=64, validation=None, schedule=None, callbacks=(),
@@ -58,13 +82,15 @@ class Trainer:
         Parameters
         ----------
         train : data set, or pair (images, labels)
-            Images (N, C, H, W), uint8 or another type of real numbers, and labels (N,).
+            Images (N, C, H, W), uint8 or another type of real numbers, and labels (N,), or what
+            else the loss takes: probabilities (N, classes), numbers.
         epochs, batch_size : int
             At least 1. The last batch of an epoch may be smaller.
         validation : data set or pair, optional
             Evaluated after each epoch.
         schedule : cycnn.schedules.Schedule, optional
-            Its `step()` is called after each batch.
+            Its `step()` is called after each batch, or each epoch if that is its `interval`;
+            :class:`cycnn.ReduceLROnPlateau` also gets its metric.
         callbacks : iterable of cycnn.callbacks.Callback
         progress : bool or None
             None: a tqdm bar where tqdm is installed, else one line an epoch.
@@ -89,7 +115,9 @@ class Trainer:
         if validation is not None:
             validation = self._checked(validation, "validation")
         steps = math.ceil(len(images) / batch_size)
-        _check_schedule(schedule, epochs * steps)
+        _check_schedule(schedule, epochs, steps, [
+            f"{part}_{score}" for part in ["train"] + ["val"] * (validation is not None)
+            for score in ["loss"] + ["accuracy"] * self.loss.classifies])
         callbacks = [*progress_callback(progress), *callbacks]
         scale = model.normalization or normalization.measure(images)
 
@@ -107,8 +135,13 @@ class Trainer:
                 self._train_epoch(images, labels, batch_size, schedule, callbacks, state)
                 if state.batch + 1 < steps:             # a callback stopped it
                     break
-                scores = self._evaluate(*validation) if validation is not None else {}
+                scores = {}
+                if validation is not None:
+                    with self.ema.average_parameters() if self.ema else contextlib.nullcontext():
+                        scores = self._evaluate(*validation)
                 _record(history, state, scores, time.perf_counter() - started)
+                if schedule is not None:
+                    schedule.after_epoch(history)
                 _call(callbacks, "on_epoch_end", self, state)
                 if state.stop:
                     break
@@ -144,52 +177,71 @@ class Trainer:
 
     def _train_epoch(self, images, labels, batch_size, schedule, callbacks, state):
         """One pass over the images in a new order; leaves the running means in `state`."""
-        model, loss, optimizer = self.model, self.loss, self.optimizer
+        model, loss = self.model, self.loss
         mean, std = batches.scaling(model.normalization, images.shape[1])
         dtype = dtype_of(model)
         order = self.rng.permutation(len(images))
         hooks = [callback.on_batch_end for callback in callbacks]
-        done = correct = 0
+        done = correct = counted = 0
         total = 0.0
         for state.batch in range(state.batches):
             indices = order[state.batch * batch_size:(state.batch + 1) * batch_size]
             targets = labels[indices]
             outputs = model.forward(gather_batch(images, indices, mean, std, dtype))
             value = loss.forward(outputs, targets)
-            if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"the loss became {value} in epoch {state.epoch + 1}, batch {state.batch + 1}: "
-                    f"try a lower learning rate (lr is {getattr(optimizer, 'lr', 'unknown')})")
-            model.backward(loss.backward(), input_gradient=False)
-            optimizer.step()
+            summed, weight = loss.totals(value, targets)
+            if weight:                          # else all images of the batch are to be ignored
+                if not math.isfinite(value):
+                    raise FloatingPointError(
+                        f"the loss became {value} in epoch {state.epoch + 1}, batch "
+                        f"{state.batch + 1}: try a lower learning rate (lr is "
+                        f"{getattr(self.optimizer, 'lr', 'unknown')})")
+                model.backward(loss.backward(), input_gradient=False)
+                self._step()
             if schedule is not None:
-                schedule.step()
-            done += len(indices)
-            total += value * len(indices)
-            state.loss = total / done
+                schedule.after_batch()
+            done += weight
+            total += summed
+            state.loss = total / done if done else math.nan
             if loss.classifies:
-                correct += metrics.correct(outputs, targets)
-                state.accuracy = correct / done
+                right, known = loss.score(outputs, targets)
+                correct += right
+                counted += known
+                state.accuracy = correct / counted if counted else math.nan
             for hook in hooks:
                 hook(self, state)
             if state.stop:
                 break
 
+    def _step(self):
+        """From the gradients to new weights."""
+        if self.clip_grad_value is not None:
+            clip_grad_value_(self.model.parameters(), self.clip_grad_value)
+        if self.clip_grad_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.clip_grad_norm)
+        self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update()
+
     def _evaluate(self, images, labels, batch_size=_EVALUATION_BATCH):
         """`evaluate` for data that has been checked."""
         model, loss = self.model, self.loss
-        total, correct, start = 0.0, 0, 0
+        total, done, correct, counted, start = 0.0, 0, 0, 0, 0
         with evaluation_mode(model):
             for x in batches.in_order(images, batch_size, model.normalization, dtype_of(model)):
                 targets = labels[start:start + len(x)]
                 outputs = model.forward(x)
-                total += loss.forward(outputs, targets) * len(x)
+                summed, weight = loss.totals(loss.forward(outputs, targets), targets)
+                total += summed
+                done += weight
                 if loss.classifies:
-                    correct += metrics.correct(outputs, targets)
+                    right, known = loss.score(outputs, targets)
+                    correct += right
+                    counted += known
                 start += len(x)
-        scores = {"loss": total / len(images)}
+        scores = {"loss": total / done if done else math.nan}
         if loss.classifies:
-            scores["accuracy"] = correct / len(images)
+            scores["accuracy"] = correct / counted if counted else math.nan
         return scores
 
     def _checked(self, data, name):
@@ -204,11 +256,25 @@ class Trainer:
         return self.loss.check_targets(labels, outputs.shape[1:], dtype, name)
 
 
-def _check_schedule(schedule, steps):
-    total = getattr(schedule, "total_steps", None)
+def _limit(value, name):
+    return value if value is None else _check.positive(value, name)
+
+
+def _check_schedule(schedule, epochs, batches, names):
+    """Raise unless the schedule is one, and long enough; `names` are those in the history."""
+    if schedule is None:
+        return
+    if not isinstance(schedule, Schedule):
+        raise TypeError(f"schedule must be a cycnn.schedules.Schedule, got "
+                        f"{type(schedule).__name__}")
+    if isinstance(schedule, ReduceLROnPlateau):
+        schedule.check_monitor(names)
+    batchwise = schedule.interval == "batch"
+    total, steps = schedule.total_steps, epochs * batches if batchwise else epochs
     if total is not None and schedule.last_step + steps > total:
-        raise ValueError(f"schedule is made for {total} batches and has done {schedule.last_step}, "
-                         f"this fit needs {steps}: give it total_steps={steps}")
+        raise ValueError(f"schedule is made for {total} {'batches' if batchwise else 'epochs'} and "
+                         f"has done {schedule.last_step}, this fit needs {steps}: give it "
+                         f"total_steps={steps}")
 
 
 def _record(history, state, scores, seconds):

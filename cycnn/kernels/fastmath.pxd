@@ -108,3 +108,17 @@ cdef inline real tanh(real x) noexcept nogil:
     m = scale * expm1_small(reduced(<real>2 * negative, n)) + (scale - <real>1)
     m = m / (<real>2 + m)
     return -m if x > <real>0 else m
+
+
+cdef inline real log1p_of_part(real x) noexcept nogil:
+    """log(1 + x) for 0 <= x <= 1: the series of 2 atanh(x / (2 + x)), exact near 0."""
+    cdef real s = x / (<real>2 + x), q = s * s
+    if real is float:
+        return <real>2 * s * (<real>1 + q * (
+            <float>(1 / 3.) + q * (<float>(1 / 5.) + q * (<float>(1 / 7.) + q * (
+                <float>(1 / 9.) + q * (<float>(1 / 11.) + q * <float>(1 / 13.)))))))
+    else:
+        return 2 * s * (1 + q * (1 / 3. + q * (1 / 5. + q * (1 / 7. + q * (1 / 9. + q * (
+            1 / 11. + q * (1 / 13. + q * (1 / 15. + q * (1 / 17. + q * (1 / 19. + q * (
+                1 / 21. + q * (1 / 23. + q * (1 / 25. + q * (1 / 27. + q * (1 / 29. + q * (
+                    1 / 31.))))))))))))))))
