@@ -83,12 +83,10 @@ class OneCycleLR(Schedule):
             raise ValueError(f"total_steps is {self.total_steps}, and as many steps are done")
         start = 0
         for end, lr, momentum in self.phases:
-            if step <= end:
+            if step <= end or end == self.total_steps - 1:
                 break
-            start, before = end, start
-        else:                                   # after the last step all stays as it is
-            start = before
-        part = min(1.0, (step - start) / (end - start)) if end > start else 1.0
+            start = end
+        part = (step - start) / (end - start) if end > start else 1.0
         for group, lrs, momenta in zip(self.optimizer.param_groups, self.lrs, self.momenta):
             group["lr"] = self.anneal(lrs[lr[0]], lrs[lr[1]], part)
             if self.cycle_momentum:
@@ -98,7 +96,8 @@ class OneCycleLR(Schedule):
 
 
 def _line(start, end, part):
-    return start + (end - start) * part
+    """From `start` to `end` along a line, while `part` goes from 0 to 1; not below 0 after that."""
+    return start + (end - start) * min(part, 1)
 
 
 def _one_each(value, number, name, below=1):
