@@ -296,7 +296,8 @@ class BCEWithLogitsLoss(_ElementwiseLoss):
 
     def __init__(self, weight=None, reduction="mean", pos_weight=None):
         super().__init__(reduction)
-        self.weight, self.pos_weight = _numbers(weight, "weight"), _numbers(pos_weight, "pos_weight")
+        self.weight = _numbers(weight, "weight")
+        self.pos_weight = _numbers(pos_weight, "pos_weight")
 
     def forward(self, prediction, target):
         prediction = _check.floats(prediction, "prediction")

@@ -76,6 +76,8 @@ class Trainer:
         Images enter normalised. Where the model has no `normalization` yet, it gets that of these
         images, and with it `classes` and `input_shape`, all of which :func:`cycnn.save` keeps.
 
+        A batch whose images are all to be ignored (by a loss with an `ignore_index`) takes no step.
+
         Ctrl-C ends training after the weights of the current step: the model keeps what it has
         learned, and the history of the complete epochs is returned with `interrupted` set.
 
@@ -115,6 +117,8 @@ class Trainer:
         if validation is not None:
             validation = self._checked(validation, "validation")
         steps = math.ceil(len(images) / batch_size)
+        if isinstance(schedule, Schedule) and schedule.optimizer is not self.optimizer:
+            raise ValueError("schedule must be made with the optimizer of this trainer")
         _check_schedule(schedule, epochs, steps, [
             f"{part}_{score}" for part in ["train"] + ["val"] * (validation is not None)
             for score in ["loss"] + ["accuracy"] * self.loss.classifies])

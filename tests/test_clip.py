@@ -118,7 +118,7 @@ def test_gradients_in_any_memory(layout, rng):
 
 
 def test_a_gradient_that_is_not_worked_out_yet(rng):
-    """A large Linear's is the product of two matrices until somebody asks; the step sees it clipped."""
+    """A large Linear's is the product of two matrices until somebody asks."""
     model = cn.Sequential(cn.Linear(40, 300, rng=0), cn.ReLU(), cn.Linear(300, 200, rng=1),
                           cn.ReLU(), cn.Linear(200, 3, rng=2))
     loss = cn.CrossEntropyLoss()

@@ -44,6 +44,37 @@ def test_every_optimizer_learns(optimizer, lr, rng):
     assert history.val_accuracy[-1] > 0.95
 
 
+class SignSGD(cn.optim.Optimizer):
+    """The example in the documentation."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr})
+
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.data -= group["lr"] * np.sign(parameter.grad)
+
+
+def test_an_optimizer_of_ones_own(train):
+    model = network()
+    optimizer = SignSGD([{"params": model[0].parameters(), "lr": 0.001},
+                         {"params": model[4].parameters()}], lr=0.004)
+    trainer = cn.Trainer(model, optimizer, cn.CrossEntropyLoss())
+    history = trainer.fit(train, epochs=10, batch_size=15, progress=False,
+                          schedule=cn.ExponentialLR(optimizer, 0.8, interval="epoch"))
+    assert history.train_loss[-1] < 0.7 * history.train_loss[0]
+    other = SignSGD([{"params": model[0].parameters()}, {"params": model[4].parameters()}], 1)
+    other.load_state_dict(optimizer.state_dict())
+    assert [group["lr"] for group in other.param_groups] == pytest.approx(
+        [0.001 * 0.8 ** 10, 0.004 * 0.8 ** 10])
+    with pytest.raises(ValueError, match="momentum"):
+        optimizer.add_param_group({"params": [cn.Parameter(np.zeros(1))], "momentum": 0.9})
+    with pytest.raises(NotImplementedError, match="Nothing has no step"):
+        type("Nothing", (cn.optim.Optimizer,), {})(model.parameters(), {"lr": 1.0}).step()
+
+
 # --- losses --------------------------------------------------------------------------------------
 
 def test_soft_targets(train):
@@ -227,6 +258,9 @@ def test_a_plateau_without_validation(train):
                         schedule=cn.ReduceLROnPlateau(trainer.optimizer, monitor=wrong))
     with pytest.raises(TypeError, match="schedule"):
         trainer.fit(train, schedule=0.1, progress=False)
+    with pytest.raises(ValueError, match="optimizer of this trainer"):
+        trainer.fit(train, schedule=cn.StepLR(cn.SGD(network().parameters(), 0.1), 3),
+                    progress=False)
 
 
 # --- clipping ------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ import cycnn as cn
 
 def optimizer_of(library, kind, parameter, **options):
     """Two groups with learning rates of their own."""
-    return getattr(library, kind)([{"params": [parameter()]}, {"params": [parameter()], "lr": 0.05}],
-                                  **{"lr": 0.2, **options})
+    groups = [{"params": [parameter()]}, {"params": [parameter()], "lr": 0.05}]
+    return getattr(library, kind)(groups, **{"lr": 0.2, **options})
 
 
 def ours(kind="SGD", **options):
@@ -41,7 +41,8 @@ SCHEDULES = {
     "multi-step, none": (lambda names, o: names.MultiStepLR(o, [], gamma=0.5), 5),
     "exponential": (lambda names, o: names.ExponentialLR(o, 0.9), 40),
     "cosine": (lambda names, o: names.CosineAnnealingLR(o, 7), 40),
-    "cosine to a minimum": (lambda names, o: names.CosineAnnealingLR(o, T_max=12, eta_min=0.01), 30),
+    "cosine to a minimum": (lambda names, o: names.CosineAnnealingLR(o, T_max=12, eta_min=0.01),
+                            30),
     "one cycle": (lambda names, o: names.OneCycleLR(o, 0.5, 20), 20),
     "one cycle, of epochs": (lambda names, o: names.OneCycleLR(
         o, 0.5, epochs=4, steps_per_epoch=5, cycle_momentum=False), 20),

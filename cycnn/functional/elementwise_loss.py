@@ -78,12 +78,14 @@ def huber_loss(prediction, target, reduction="mean", delta=1.0):
     delta : float, optional
         Above 0.
     """
-    return _forward(kernels.HUBER, prediction, target, reduction, delta=_check.positive(delta, "delta"))
+    delta = _check.positive(delta, "delta")
+    return _forward(kernels.HUBER, prediction, target, reduction, delta=delta)
 
 
 def huber_loss_backward(prediction, target, reduction="mean", delta=1.0):
     """The gradient of :func:`huber_loss`: the difference cut to [-delta, delta], divided by n."""
-    return _backward(kernels.HUBER, prediction, target, reduction, delta=_check.positive(delta, "delta"))
+    delta = _check.positive(delta, "delta")
+    return _backward(kernels.HUBER, prediction, target, reduction, delta=delta)
 
 
 def binary_cross_entropy_with_logits(prediction, target, weight=None, reduction="mean",

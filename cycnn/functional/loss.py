@@ -107,7 +107,9 @@ def cross_entropy(logits, labels, weight=None, ignore_index=-100, reduction="mea
 
 def cross_entropy_backward(logits, labels, weight=None, ignore_index=-100, reduction="mean",
                            label_smoothing=0.0):
-    """The gradient of :func:`cross_entropy`: (softmax(logits) - one_hot(labels)) / N without options.
+    """The gradient of :func:`cross_entropy`.
+
+    Without options that is (softmax(logits) - one_hot(labels)) / N.
 
     Parameters as for :func:`cross_entropy`. With reduction "none" a row's gradient is that of its
     own loss.

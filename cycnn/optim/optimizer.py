@@ -1,5 +1,7 @@
 """What all optimizers have in common: groups of parameters, and what is kept for each of them."""
 
+from functools import partial
+
 import numpy as np
 
 from ..functional import _check
@@ -10,8 +12,22 @@ from ..layers import Parameter
 from . import state
 
 
+def option(name):
+    """An attribute that stands for the option of this name in all groups."""
+    def get(self):
+        return self.param_groups[0][name]
+
+    def set_all(self, value):
+        for group in self.param_groups:
+            group[name] = value
+            if name == "lr":
+                group.pop("initial_lr", None)       # schedules made from now on begin here
+
+    return property(get, set_all)
+
+
 class Optimizer:
-    """An optimizer of your own needs `step`, which changes the `data` of `parameters` by their `grad`.
+    """An optimizer of your own needs `step`, which changes the `data` of the parameters.
 
     Parameters
     ----------
@@ -31,7 +47,20 @@ class Optimizer:
         Those of all groups in turn.
     lr : float
         That of the first group. Setting it sets all groups', as with every other option.
+
+    Examples
+    --------
+    >>> class SignSGD(Optimizer):
+    ...     def __init__(self, parameters, lr):
+    ...         super().__init__(parameters, {"lr": lr})
+    ...     def step(self):
+    ...         for group in self.param_groups:
+    ...             for parameter in group["params"]:
+    ...                 if parameter.grad is not None:
+    ...                     parameter.data -= group["lr"] * np.sign(parameter.grad)
     """
+
+    lr = option("lr")
 
     # name of an option -> its check, a function of value and name. `step` gets them in this order.
     _CHECKS = {}
@@ -84,10 +113,10 @@ class Optimizer:
         known = set(map(id, self.parameters))
         if len(known | set(map(id, group["params"]))) < len(known) + len(group["params"]):
             raise ValueError("parameters holds the same Parameter twice")
-        unknown = [name for name in group if name not in {"params", "initial_lr", *self._CHECKS}]
+        unknown = [name for name in group if name not in {"params", "initial_lr", *self.defaults}]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is no option of {type(self).__name__}; its options "
-                             f"are {', '.join(self._CHECKS)}")
+                             f"are {', '.join(self.defaults)}")
         self.param_groups.append(self._check_group(group))
 
     def step(self):
@@ -179,7 +208,7 @@ class Optimizer:
         return state
 
     def __repr__(self):
-        groups = [", ".join(f"{name}={group[name]}" for name in self._CHECKS)
+        groups = [", ".join(f"{name}={group[name]}" for name in self.defaults)
                   for group in self.param_groups]
         return f"{type(self).__name__}({'; '.join(groups)})"
 
@@ -236,26 +265,9 @@ def only_parameters(parameters):
     return parameters
 
 
-def option(name):
-    """An attribute that stands for the option of this name in all groups."""
-    def get(self):
-        return self.param_groups[0][name]
-
-    def set_all(self, value):
-        for group in self.param_groups:
-            group[name] = value
-            if name == "lr":
-                group.pop("initial_lr", None)       # schedules made from now on begin here
-
-    return property(get, set_all)
-
-
-def at_least_0(value, name):
-    return _check.number(value, name, 0)
-
-
-def below_1(value, name):
-    return _check.number(value, name, 0, below=1)
+# Checks of value and name.
+at_least_0 = partial(_check.number, minimum=0)
+below_1 = partial(_check.number, minimum=0, below=1)
 
 
 def flag(value, name):

@@ -71,6 +71,8 @@ def _groups(optimizer, groups):
         for name, value in group.items():
             if name in optimizer._CHECKS:
                 options[name] = optimizer._CHECKS[name](value, f"param_groups[{i}][{name!r}]")
+            elif name in optimizer.defaults:
+                options[name] = value
             elif name == "initial_lr":
                 options[name] = float(value)
             elif name == "decoupled_weight_decay":
@@ -80,7 +82,7 @@ def _groups(optimizer, groups):
             elif name != "params" and name not in _NO_MATTER and value:
                 raise ValueError(f"param_groups[{i}]: {type(optimizer).__name__} has no option "
                                  f"{name}, got {value!r}")
-        missing = [name for name in optimizer._CHECKS if name not in options]
+        missing = [name for name in optimizer.defaults if name not in options]
         if missing:
             raise ValueError(f"param_groups[{i}] has no {missing[0]}")
         result.append(options)

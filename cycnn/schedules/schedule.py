@@ -72,7 +72,7 @@ class Schedule:
 
 
 class LearningRate(Schedule):
-    """A schedule of the learning rates alone, each group's a function of its first one and the step.
+    """A schedule of learning rates alone, each group's a function of its first one and the step.
 
     Attributes
     ----------
