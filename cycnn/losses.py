@@ -263,6 +263,11 @@ class HuberLoss(_ElementwiseLoss):
     reduction : {"mean", "sum", "none"}
     delta : float
         Above 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as above.
     """
 
     _function = functional.huber_loss
@@ -289,6 +294,11 @@ class BCEWithLogitsLoss(_ElementwiseLoss):
     reduction : {"mean", "sum", "none"}
     pos_weight : array-like, optional
         p, what a yes weighs, of a shape that broadcasts: (outputs,) for (N, outputs).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as above; by `forward` if a shape does not broadcast.
     """
 
     _function = functional.binary_cross_entropy_with_logits

@@ -341,6 +341,20 @@ def test_a_wrong_gradient_changes_no_weight(name, options):
     assert (one.data < 1).all() and (two.data < 1).all()
 
 
+def test_a_wrong_gradient_beside_one_that_is_not_worked_out_yet(rng):
+    model = cn.Sequential(cn.Linear(40, 300, rng=0), cn.ReLU(), cn.Linear(300, 200, rng=1),
+                          cn.ReLU(), cn.Linear(200, 3, rng=2))
+    loss, optimizer = cn.CrossEntropyLoss(), cn.SGD(model.parameters(), lr=0.1)
+    loss(model(normal(rng, np.float32, 9, 40)), rng.integers(0, 3, 9))
+    model.backward(loss.backward(), input_gradient=False)
+    before = model[2].weight.data.copy()
+    model[4].bias.grad = np.ones(2, np.float32)
+    with pytest.raises(ValueError, match="grad"):
+        optimizer.step()
+    assert model[2].weight.pending is not None
+    np.testing.assert_array_equal(model[2].weight.data, before)
+
+
 def test_zero_grad():
     parameter, = parameters_of([np.ones(2)])
     parameter.grad = np.ones(2)

@@ -54,12 +54,18 @@ def mse_loss_backward(prediction, target, reduction="mean"):
 
 
 def l1_loss(prediction, target, reduction="mean"):
-    """The absolute differences, abs(prediction - target); see :func:`mse_loss`."""
+    """The absolute differences, abs(prediction - target).
+
+    Parameters, result and errors as for :func:`mse_loss`.
+    """
     return _forward(kernels.ABSOLUTE, prediction, target, reduction)
 
 
 def l1_loss_backward(prediction, target, reduction="mean"):
-    """The gradient of :func:`l1_loss`: sign(prediction - target) / n; see `mse_loss_backward`."""
+    """The gradient of :func:`l1_loss`: sign(prediction - target) / n, 0 where both are equal.
+
+    Parameters and result as for :func:`mse_loss_backward`.
+    """
     return _backward(kernels.ABSOLUTE, prediction, target, reduction)
 
 
@@ -70,11 +76,12 @@ def huber_loss(prediction, target, reduction="mean", delta=1.0):
         l = \tfrac12 d^2 \text{ for } |d| < \delta, \qquad
         l = \delta (|d| - \tfrac12 \delta) \text{ otherwise}, \qquad d = x - t
 
-    Huber, *Robust Estimation of a Location Parameter*, 1964. See :func:`mse_loss`.
+    Huber, *Robust Estimation of a Location Parameter*, 1964.
 
     Parameters
     ----------
     prediction, target, reduction
+        As for :func:`mse_loss`, whose result and errors this function has too.
     delta : float, optional
         Above 0.
     """
@@ -83,7 +90,10 @@ def huber_loss(prediction, target, reduction="mean", delta=1.0):
 
 
 def huber_loss_backward(prediction, target, reduction="mean", delta=1.0):
-    """The gradient of :func:`huber_loss`: the difference cut to [-delta, delta], divided by n."""
+    """The gradient of :func:`huber_loss`: the difference cut to [-delta, delta], divided by n.
+
+    Parameters as for :func:`huber_loss`, result as for :func:`mse_loss_backward`.
+    """
     delta = _check.positive(delta, "delta")
     return _backward(kernels.HUBER, prediction, target, reduction, delta=delta)
 
@@ -112,13 +122,25 @@ def binary_cross_entropy_with_logits(prediction, target, weight=None, reduction=
     Returns
     -------
     float, or ndarray of the shape of `prediction`
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes or types do not fit together, or `reduction` is none of these.
     """
     return _forward(kernels.LOGISTIC, prediction, target, reduction, weight, pos_weight)
 
 
 def binary_cross_entropy_with_logits_backward(prediction, target, weight=None, reduction="mean",
                                               pos_weight=None):
-    """The gradient of :func:`binary_cross_entropy_with_logits`; see :func:`mse_loss_backward`."""
+    r"""The gradient of :func:`binary_cross_entropy_with_logits`.
+
+    .. math::
+        dx = w \left( (1 - t) \, \sigma(x) - p\,t \, \sigma(-x) \right)
+
+    divided by their number for the mean: exact also where it is nearly 0. Parameters as for
+    :func:`binary_cross_entropy_with_logits`, result as for :func:`mse_loss_backward`.
+    """
     return _backward(kernels.LOGISTIC, prediction, target, reduction, weight, pos_weight)
 
 

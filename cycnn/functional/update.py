@@ -82,10 +82,13 @@ def apply_sgd(weights, grads, lr, momentum, weight_decay, nesterov, first=False)
     `weights` is a list of :class:`Weight`, each with a velocity if there is momentum, and `grads` a
     list as long.
     """
+    products = []
     if WeightGradient in map(type, grads):
-        weights, grads = _apply_products(weights, grads, lr, momentum, weight_decay, nesterov,
-                                         first)
-    memory, grads, threads = step_of(weights, grads)
+        weights, grads, products = _apart(weights, grads, first)
+    memory, grads, threads = step_of(weights, grads)        # all is checked before the first step
+    for weight, grad in products:
+        grad.sgd(weight.flat, weight.kept[0] if momentum else None, lr, momentum, weight_decay,
+                 nesterov)
     kernels.sgd(memory, grads, lr, momentum, weight_decay, nesterov, first, threads)
 
 
@@ -103,18 +106,17 @@ def _gradient(grad, weight):
     return np.asarray(grad, order="C")
 
 
-def _apply_products(weights, grads, lr, momentum, weight_decay, nesterov, first):
-    """Take the steps of the gradients that are no arrays yet; returns the others."""
-    rest, arrays = [], []
+def _apart(weights, grads, first):
+    """The weights whose gradients are arrays, these, and [(weight, product), ...] of the others."""
+    rest, arrays, products = [], [], []
     for weight, grad in zip(weights, grads):
         if type(grad) is WeightGradient and len(grad.x) and not first:
             _check.shape(grad, weight.shape, "grad", "that of weight")
-            grad.sgd(weight.flat, weight.kept[0] if momentum else None, lr, momentum,
-                     weight_decay, nesterov)
+            products.append((weight, grad))
         else:
             rest.append(weight)
             arrays.append(grad.array() if type(grad) is WeightGradient else grad)
-    return rest, arrays
+    return rest, arrays, products
 
 
 def kept(x, name, weight):

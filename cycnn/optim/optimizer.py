@@ -38,6 +38,13 @@ class Optimizer:
     defaults : dict
         The options of groups that do not give them.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `parameters` are no such things, are none, or one comes twice; if an option is unknown or
+        out of its range. Also by `step`, where one was changed to something impossible, or a
+        gradient has not its parameter's shape and type; no weight has been changed then.
+
     Attributes
     ----------
     param_groups : list of dict

@@ -14,6 +14,11 @@ class Schedule:
     interval : {"batch", "epoch"}
         When :meth:`cycnn.Trainer.fit` calls `step`: what a step is.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `optimizer` is none, or another argument is not as the schedule says.
+
     Attributes
     ----------
     last_step : int
