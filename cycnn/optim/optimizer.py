@@ -84,6 +84,7 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups = []
         self._states = {}
+        self._checked = None
         self._check_group({"params": [], **defaults})
         for group in groups:
             self.add_param_group(group)
@@ -179,7 +180,11 @@ class Optimizer:
 
     def _options(self, group):
         """The options of a group in the order of `_CHECKS`."""
-        return [check(group[name], name) for name, check in self._CHECKS.items()]
+        values = [group[name] for name in self._CHECKS]
+        if values != self._checked:         # mostly they are what they were in the last step
+            values = self._checked = [check(group[name], name)
+                                      for name, check in self._CHECKS.items()]
+        return values
 
     def _names(self, *options):
         """What the update with these options keeps, in the kernel's order."""
