@@ -1,6 +1,8 @@
 """Optimizers: PyTorch's updates, groups of parameters, state that saves and loads."""
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -226,6 +228,29 @@ def test_pytorchs_state_loads(name, options, dtype, rng):
     steps(1, other, theirs, torch.tensor)
     for mine, yours in zip(ours, theirs):
         assert_close(mine.data, yours.detach().numpy(), 10)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))],
+                         ids=["copy", "pickle"])
+@each_optimizer
+def test_a_copy_goes_on_by_itself(name, options, copied, rng):
+    optimizer = getattr(cn, name)(parameters_of([normal(rng, np.float64, 4, 3)]), **options)
+    average = cn.ExponentialMovingAverage(optimizer.parameters, 0.9)
+    schedule = cn.OneCycleLR(optimizer, 0.1, 20, cycle_momentum=False)
+    run(optimizer, np.random.default_rng(0), 5)
+    average.update()
+    others = copied((optimizer, average, schedule))
+    before = optimizer.parameters[0].data.copy()
+    for one, mean, cycle in ((optimizer, average, schedule), others):
+        run(one, np.random.default_rng(1), 5)
+        mean.update()
+        cycle.step()
+        assert (mean.averages[0] != one.parameters[0].data).all()
+        if one is optimizer:
+            assert (others[0].parameters[0].data == before).all()
+    assert optimizer.lr == others[0].lr != 0.1
+    np.testing.assert_array_equal(optimizer.parameters[0].data, others[0].parameters[0].data)
+    np.testing.assert_array_equal(average.averages[0], others[1].averages[0])
 
 
 def test_a_new_optimizer_has_no_state():

@@ -67,6 +67,15 @@ class Weight:
         self.kept = kept
         self.memory = kernels.Memory(self.flat, kept, self.data)
 
+    def __getstate__(self):
+        # A copy has memory of its own.
+        return {**vars(self), "flat": None, "memory": None}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.flat = in_place(self.data, "data")
+        self.keep(*self.kept)
+
 
 def step_of(weights, grads):
     """(memory, gradients, threads) as kernels take them, for a list of :class:`Weight`."""
