@@ -198,23 +198,27 @@ cdef inline void softmax_backward_rows(const real *dy, const real *y, real *dx, 
 cdef inline void cross_entropy_rows(const real *x, const long long *label, real *g, double *loss,
                                     Py_ssize_t rows, Py_ssize_t classes,
                                     Py_ssize_t task) noexcept nogil:
-    cdef Py_ssize_t start = task * ROWS, i, j
-    cdef double weight = 1. / rows, top, all_of_it, right
-    cdef real scale
+    cdef Py_ssize_t start = task * ROWS, i
+    cdef double scale = 1. / rows
     rows = min(ROWS, rows - start)
     x, g, label, loss = x + start * classes, g + start * classes, label + start, loss + start
     exponentials(x, g, rows, classes)
     for i in range(rows):
-        top = largest(x, classes)
-        all_of_it = total(VALUE, g, g, classes)
-        loss[i] = log(all_of_it) + (top - x[label[i]])
-        scale = <real>(weight / all_of_it)
-        right = g[label[i]]
-        for j in range(classes):
-            g[j] = g[j] * scale
-        # In double: for a sure answer the softmax is so near 1 that float would lose the rest.
-        g[label[i]] = <real>((right - all_of_it) / all_of_it * weight)
+        loss[i] = labelled_row(x, g, label[i], classes, 1, scale)
         x, g = x + classes, g + classes
+
+
+cdef inline double labelled_row(const real *x, real *g, Py_ssize_t label, Py_ssize_t classes,
+                                double weight, double scale) noexcept nogil:
+    """The loss of a row times `weight`; g, its exponentials, becomes the gradient times `scale`."""
+    cdef double all_of_it = total(VALUE, g, g, classes), right = g[label]
+    cdef real factor = <real>(weight * scale / all_of_it)
+    cdef Py_ssize_t j
+    for j in range(classes):
+        g[j] = g[j] * factor
+    # In double: for a sure answer the softmax is so near 1 that float would lose the rest.
+    g[label] = <real>((right - all_of_it) / all_of_it * (weight * scale))
+    return weight * (log(all_of_it) + (largest(x, classes) - x[label]))
 
 
 cdef void optional_rows(const Options *call, Py_ssize_t task, int size) noexcept nogil:
@@ -240,6 +244,10 @@ cdef inline void rows_with(const Options *call, Py_ssize_t task, const real *x, 
             call.losses[i] = 0
             for j in range(classes):
                 g[j] = 0
+        elif call.labels and call.spread == 0:
+            call.losses[i] = labelled_row(x, g, call.labels[i], classes,
+                                          call.weights[call.labels[i]] if call.weights else 1,
+                                          call.scale)
         else:
             top = largest(x, classes)
             all_of_it = total(VALUE, g, g, classes)
@@ -250,9 +258,9 @@ cdef inline void rows_with(const Options *call, Py_ssize_t task, const real *x, 
                 whole += target
                 rest += target * (top - x[j]) if target else 0
             call.losses[i] = whole * log(all_of_it) + rest
+            rest = call.scale / all_of_it
             for j in range(classes):
-                g[j] = <real>((whole * g[j] - all_of_it * wanted(call, soft, i, j)) / all_of_it
-                              * call.scale)
+                g[j] = <real>((whole * g[j] - all_of_it * wanted(call, soft, i, j)) * rest)
         x, g = x + classes, g + classes
         if soft:
             soft += classes
