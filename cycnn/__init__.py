@@ -9,11 +9,13 @@ from .layers import (ELU, GELU, AdaptiveAvgPool2d, AvgPool2d, BatchNorm1d, Batch
                      GroupNorm, LeakyReLU, Linear, MaxPool2d, Module, Parameter, ReLU, Residual,
                      Sequential, Sigmoid, SiLU, Softmax, Tanh, Upsample, ZeroPad2d)
 from .layers.gradcheck import GradcheckError, gradcheck
-from .losses import CrossEntropyLoss, MSELoss
+from .losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss
 from .normalization import Normalization
-from .optim import SGD
+from .optim import (SGD, Adam, AdamW, ExponentialMovingAverage, RMSprop, clip_grad_norm_,
+                    clip_grad_value_)
 from .random import get_rng_state, manual_seed, set_rng_state
-from .schedules import CosineAnnealingLR, OneCycleLR
+from .schedules import (ConstantLR, CosineAnnealingLR, ExponentialLR, LinearLR, MultiStepLR,
+                        OneCycleLR, ReduceLROnPlateau, SequentialLR, StepLR)
 from .serialization import load, save
 from .threads import get_num_threads, num_threads, set_num_threads, show_config
 from .trainer import Trainer
@@ -21,15 +23,17 @@ from .trainer import Trainer
 __version__ = "0.1.0"
 
 __all__ = [
-    "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Callback", "Concat", "Conv2d",
-    "ConvTranspose2d", "CosineAnnealingLR", "CrossEntropyLoss", "Dropout", "Dropout2d", "ELU",
-    "Flatten", "GELU", "GlobalAvgPool2d", "GradcheckError", "GroupNorm", "History", "LeakyReLU",
-    "Linear", "MSELoss", "MaxPool2d", "Module", "Normalization", "OneCycleLR", "Parameter", "ReLU",
-    "Residual", "SGD", "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh", "Trainer", "Upsample",
-    "ZeroPad2d", "callbacks", "convolution_algorithm", "data", "functional", "get_num_threads",
-    "get_rng_state", "gradcheck", "init", "load", "manual_seed", "metrics", "models",
-    "num_threads", "plot", "save",
-    "set_num_threads", "set_rng_state", "show_config",
+    "Adam", "AdamW", "AdaptiveAvgPool2d", "AvgPool2d", "BCEWithLogitsLoss", "BatchNorm1d",
+    "BatchNorm2d", "Callback", "Concat", "ConstantLR", "Conv2d", "ConvTranspose2d",
+    "CosineAnnealingLR", "CrossEntropyLoss", "Dropout", "Dropout2d", "ELU", "ExponentialLR",
+    "ExponentialMovingAverage", "Flatten", "GELU", "GlobalAvgPool2d", "GradcheckError", "GroupNorm",
+    "History", "HuberLoss", "L1Loss", "LeakyReLU", "Linear", "LinearLR", "MSELoss", "MaxPool2d",
+    "Module", "MultiStepLR", "Normalization", "OneCycleLR", "Parameter", "RMSprop", "ReLU",
+    "ReduceLROnPlateau", "Residual", "SGD", "Sequential", "SequentialLR", "SiLU", "Sigmoid",
+    "Softmax", "StepLR", "Tanh", "Trainer", "Upsample", "ZeroPad2d", "callbacks", "clip_grad_norm_",
+    "clip_grad_value_", "convolution_algorithm", "data", "functional", "get_num_threads",
+    "get_rng_state", "gradcheck", "init", "load", "manual_seed", "metrics", "models", "num_threads",
+    "plot", "save", "set_num_threads", "set_rng_state", "show_config",
 ]
 
 

@@ -16,7 +16,7 @@ from .normalization import Normalization
 
 _VERSION = 1
 _PARTS = ("setup", "position", "history", "random", "layers_random", "layers", "optimizer",
-          "schedule", "callbacks")
+          "ema", "schedule", "callbacks")
 
 
 def check(trainer, state):
@@ -63,6 +63,7 @@ def save(path, trainer, state):
         "layers_random": random.get_rng_state(),
         "layers": {name: module.get_extra_state() for name, module in _with_state(trainer.model)},
         "optimizer": [type(trainer.optimizer).__name__, trainer.optimizer.state_dict()],
+        "ema": trainer.ema and trainer.ema.state_dict(),
         "schedule": state.schedule and [type(state.schedule).__name__, state.schedule.state_dict()],
         "callbacks": [[type(callback).__name__, callback.state_dict()]
                       for callback in _that_remember(state.callbacks)],
@@ -126,11 +127,16 @@ def _restore(metadata, tensors, trainer, state):
         if now != before:
             raise ValueError(f"it is of a training with {before or 'no'} {name}, "
                              f"this one has {now or 'none'}")
+    if (trainer.ema is None) != (content["ema"] is None):
+        raise ValueError("it is of a training with{0} averaged weights, this one is{1}".format(
+            *(("", " not") if trainer.ema is None else ("out", ""))))
     weights = {name: array for name, array in tensors.items()
                if not name.startswith(serialization.MORE)}
     _check_weights(model.state_dict(), weights)
     # Each of these checks what it is given before it changes anything.
     optimizer.load_state_dict(content["optimizer"][1])
+    if trainer.ema is not None:
+        trainer.ema.load_state_dict(content["ema"])
     if schedule is not None:
         schedule.load_state_dict(content["schedule"][1])
     model.load_state_dict(weights)

@@ -16,6 +16,8 @@ from .functional import _check
 from .history import History
 from .interrupts import Interrupts
 from .layers.module import dtype_of, evaluation_mode
+from .optim import ExponentialMovingAverage, clip_grad_norm_, clip_grad_value_
+from .schedules import ReduceLROnPlateau, Schedule
 
 # Images that are evaluated at a time.
 _EVALUATION_BATCH = 256
@@ -27,12 +29,23 @@ class Trainer:
     Parameters
     ----------
     model : cycnn.Module
-    optimizer : cycnn.SGD
+    optimizer : cycnn.SGD, cycnn.AdamW or another :class:`cycnn.optim.Optimizer`
         Made with `model.parameters()`.
     loss : cycnn.CrossEntropyLoss, cycnn.MSELoss or another :class:`cycnn.losses.Loss`
+        With the reduction "mean" or "sum".
     seed : int
         For the order of the training images and their augmentation. The same seed, initial weights
         and kind of machine give the same weights bit for bit, for any number of threads.
+    clip_grad_norm : float, optional
+        Before each step the gradients are scaled so that their norm is at most this:
+        :func:`cycnn.clip_grad_norm_`.
+    clip_grad_value : float, optional
+        Before that, every number of them is cut to within plus and minus this:
+        :func:`cycnn.clip_grad_value_`.
+    ema : cycnn.ExponentialMovingAverage, optional
+        Made with `model.parameters()`: updated after each step, and what `fit` validates. The model
+        itself keeps the last weights; ``with trainer.ema.average_parameters():`` evaluates and
+        saves the averages.
 
     Examples
     --------
@@ -41,14 +54,24 @@ class Trainer:
     >>> trainer.evaluate(test)["accuracy"]
     """
 
-    def __init__(self, model, optimizer, loss, seed=0):
+    def __init__(self, model, optimizer, loss, seed=0, clip_grad_norm=None, clip_grad_value=None,
+                 ema=None):
         parameters = getattr(optimizer, "parameters", None)
+        own = set(map(id, model.parameters()))
         if isinstance(parameters, list):
-            own = set(map(id, model.parameters()))
             if not any(id(parameter) in own for parameter in parameters):
                 raise ValueError("optimizer must be made with the parameters of this model: "
                                  "it has none of them")
-        self.model, self.optimizer, self.loss = model, optimizer, loss
+        if getattr(loss, "reduction", "mean") == "none":
+            raise ValueError('loss must have reduction "mean" or "sum" to train with, got "none"')
+        self.clip_grad_norm = _limit(clip_grad_norm, "clip_grad_norm")
+        self.clip_grad_value = _limit(clip_grad_value, "clip_grad_value")
+        if ema is not None and not isinstance(ema, ExponentialMovingAverage):
+            raise TypeError("ema must be a cycnn.ExponentialMovingAverage, got "
+                            f"{type(ema).__name__}")
+        if ema is not None and not own.issuperset(map(id, ema.parameters)):
+            raise ValueError("ema must be made with the parameters of this model")
+        self.model, self.optimizer, self.loss, self.ema = model, optimizer, loss, ema
         self.seed = _check.integer(seed, "seed", 0)
         self.rng = np.random.Generator(np.random.PCG64(self.seed))
         # Epochs begun so far, in all fits: a later fit's augmentation repeats none of them.
@@ -62,6 +85,8 @@ class Trainer:
         Images enter normalised. Where the model has no `normalization` yet, it gets that of these
         images, and with it `classes` and `input_shape`, all of which :func:`cycnn.save` keeps.
 
+        A batch whose images are all to be ignored (by a loss with an `ignore_index`) takes no step.
+
         Ctrl-C ends the epoch after the current step: the model keeps what it has learned, and the
         history of the complete epochs is returned with `interrupted` set. A second one ends it at
         once.
@@ -69,8 +94,8 @@ class Trainer:
         Parameters
         ----------
         train : data set, pair (images, labels), or iterable of such pairs
-            Images (N, C, H, W), uint8 or another type of real numbers, and labels (N,). Images may
-            be memory-mapped and larger than memory, or anything that is sliced and indexed like an
+            Images (N, C, H, W), uint8 or another type of real numbers, and labels (N,), or what
+            else the loss takes: probabilities (N, classes), numbers. Images may be memory-mapped and larger than memory, or anything that is sliced and indexed like an
             array, such as an h5py data set. Of an iterable, each pair is a batch; it may be a
             data loader, a generator, or a function that makes one for every epoch (and is given the
             epoch's number, if it takes an argument). Its images are not measured: set
@@ -80,7 +105,8 @@ class Trainer:
         validation : like `train`, optional
             Evaluated after each epoch.
         schedule : cycnn.schedules.Schedule, optional
-            Its `step()` is called after each step of the optimizer.
+            Its `step()` is called after each step of the optimizer, or each epoch if that is its
+            `interval`; :class:`cycnn.ReduceLROnPlateau` also gets its metric.
         callbacks : iterable of cycnn.callbacks.Callback
         progress : bool or None
             None: a tqdm bar where tqdm is installed, else one line an epoch.
@@ -128,13 +154,16 @@ class Trainer:
             validation = self._source(validation, "validation", epochs)
         batches_in_all = feed.number_of_batches(batch_size)
         steps = batches_in_all and math.ceil(batches_in_all / accumulate)
-        _check_schedule(schedule, epochs, steps)
+        if isinstance(schedule, Schedule) and schedule.optimizer is not self.optimizer:
+            raise ValueError("schedule must be made with the optimizer of this trainer")
+        records = self._records(validation)
+        _check_schedule(schedule, epochs, steps, records[1:])
         callbacks = sorted([*progress_callback(progress), *callbacks],
                            key=lambda callback: getattr(callback, "order", 0))
         resume = resume_file(resume, callbacks)
 
         history = History()
-        state = FitState(epochs, steps, history, self._records(validation), schedule, callbacks,
+        state = FitState(epochs, steps, history, records, schedule, callbacks,
                          {"batch_size": batch_size, "accumulate": accumulate, "seed": self.seed,
                           "batches": steps})
         with Interrupts() as interrupts:
@@ -151,8 +180,14 @@ class Trainer:
                     if not self._train_epoch(feed, options, accumulate, first, state, interrupts):
                         break
                     first = 0
-                    scores = self._evaluate(validation) if validation is not None else {}
+                    scores = {}
+                    if validation is not None:
+                        with (self.ema.average_parameters() if self.ema
+                              else contextlib.nullcontext()):
+                            scores = self._evaluate(validation)
                     _record(history, state, scores, time.perf_counter() - started)
+                    if schedule is not None:
+                        schedule.after_epoch(history)
                     _call(callbacks, "on_epoch_end", self, state)
                     if state.stop or interrupts.asked:
                         break
@@ -230,9 +265,9 @@ class Trainer:
         with contextlib.closing(batches_of_epoch):
             for state.batch, group in enumerate(_groups(batches_of_epoch, accumulate), first):
                 if self._gradients(feed, group, accumulate, state):
-                    self.optimizer.step()
+                    self._step()
                 if schedule is not None:
-                    schedule.step()
+                    schedule.after_batch()
                 state.interrupted = interrupts.asked
                 for hook in hooks:
                     hook(self, state)
@@ -249,6 +284,9 @@ class Trainer:
             Whether there are any: a loss may ignore all images.
         """
         model, loss = self.model, self.loss
+        # Means over batches become the mean over all: the gradients of sums now, so that no batch
+        # need wait for those after it, divided at the end. Sums are added as they are.
+        of_mean = accumulate > 1 and loss.reduction == "mean"
         weights = 0
         for x, targets in group:
             outputs = model.forward(x)
@@ -259,18 +297,26 @@ class Trainer:
             total, weight = loss.totals(value, targets)
             if weight:
                 self._check_loss(value, state)
-                # The gradient of the sum now, so that no batch need wait for those after it; that
-                # of the mean at the end.
-                gradient = loss.backward() if accumulate == 1 else loss.backward() * weight
+                gradient = loss.backward() * weight if of_mean else loss.backward()
                 model.backward(gradient, input_gradient=False, accumulate=weights > 0)
                 weights += weight
             score = loss.score(outputs, targets) if loss.classifies else (0, 0)
             state.add(len(x), (total, weight, *score), loss.classifies)
-        if accumulate > 1 and weights:
+        if of_mean and weights:
             for parameter in model.parameters():
                 if parameter.grad is not None:
                     parameter.grad *= 1 / weights
         return weights > 0
+
+    def _step(self):
+        """From the gradients to new weights."""
+        if self.clip_grad_value is not None:
+            clip_grad_value_(self.model.parameters(), self.clip_grad_value)
+        if self.clip_grad_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.clip_grad_norm)
+        self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update()
 
     def _check_loss(self, value, state):
         if not math.isfinite(value):
@@ -303,11 +349,28 @@ def _groups(items, size):
         yield itertools.chain((item,), itertools.islice(items, size - 1))
 
 
-def _check_schedule(schedule, epochs, steps):
-    total = getattr(schedule, "total_steps", None)
-    if total is not None and steps is not None and schedule.last_step + epochs * steps > total:
-        raise ValueError(f"schedule is made for {total} batches and has done {schedule.last_step}, "
-                         f"this fit needs {epochs * steps}: give it total_steps={epochs * steps}")
+def _limit(value, name):
+    return value if value is None else _check.positive(value, name)
+
+
+def _check_schedule(schedule, epochs, batches, names):
+    """Raise unless the schedule is one, and long enough; `names` are those in the history."""
+    if schedule is None:
+        return
+    if not isinstance(schedule, Schedule):
+        raise TypeError(f"schedule must be a cycnn.schedules.Schedule, got "
+                        f"{type(schedule).__name__}")
+    if isinstance(schedule, ReduceLROnPlateau):
+        schedule.check_monitor(names)
+    batchwise = schedule.interval == "batch"
+    total = schedule.total_steps
+    if total is None or batchwise and batches is None:
+        return
+    steps = epochs * batches if batchwise else epochs
+    if schedule.last_step + steps > total:
+        raise ValueError(f"schedule is made for {total} {'batches' if batchwise else 'epochs'} and "
+                         f"has done {schedule.last_step}, this fit needs {steps}: give it "
+                         f"total_steps={steps}")
 
 
 def _record(history, state, scores, seconds):

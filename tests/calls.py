@@ -96,6 +96,24 @@ def _transposed(n=N, c=C, h=H, w=W, k=K, kernel=3, **options):
                  images=True))
 
 
+def _adam(weight, grad):
+    """Two steps from zero averages; the arguments stay."""
+    weight = np.array(weight, weight.dtype.newbyteorder("="))
+    kept = [np.zeros_like(weight) for _ in range(3)]
+    for step in (1, 2):
+        F.adam_step(weight, grad, kept[0], kept[1], step, weight_decay=0.01, max_exp_avg_sq=kept[2])
+    return weight, *kept
+
+
+def _rmsprop(weight, grad):
+    weight = np.array(weight, weight.dtype.newbyteorder("="))
+    kept = [np.zeros_like(weight) for _ in range(3)]
+    for _ in range(2):
+        F.rmsprop_step(weight, grad, kept[0], momentum=0.9, momentum_buffer=kept[1],
+                       grad_avg=kept[2])
+    return weight, *kept
+
+
 IMAGES, POOLED = (N, C, H, W), (N, C, H // 2, W // 2)
 PLANE_INDICES = _integers(H * W, *POOLED)
 
@@ -158,8 +176,12 @@ CALLS = {
     "softmax_backward": Call(F.softmax_backward, (300, 37), (300, 37)),
     "cross_entropy": Call(F.cross_entropy, (300, 37), _integers(37, 300)),
     "cross_entropy_backward": Call(F.cross_entropy_backward, (300, 37), _integers(37, 300)),
-    "mse_loss": Call(F.mse_loss, (300, 37), (300, 37)),
-    "mse_loss_backward": Call(F.mse_loss_backward, (300, 37), (300, 37)),
+    "cross_entropy with options": Call(partial(F.cross_entropy_with_gradient, label_smoothing=0.1,
+                                               ignore_index=3, weight=np.arange(1, 38)),
+                                       (300, 37), _integers(37, 300)),
+    "cross_entropy of probabilities": Call(F.cross_entropy_with_gradient, (300, 37), (300, 37)),
+    "adam_step": Call(_adam, *[(50_001,)] * 2),
+    "rmsprop_step": Call(_rmsprop, *[(50_001,)] * 2),
     "max_pool2d": Call(partial(F.max_pool2d, kernel_size=2), IMAGES, images=True),
     "max_pool2d overlapping": Call(partial(F.max_pool2d, kernel_size=3, stride=2, padding=1,
                                            return_indices=True), IMAGES, images=True),
@@ -186,6 +208,9 @@ CALLS = {
     "flatten": Call(F.flatten, IMAGES),
     "flatten_backward": Call(partial(F.flatten_backward, input_size=IMAGES), (N, C * H * W)),
 }
+for name in ("mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits"):
+    CALLS[name] = Call(getattr(F, name), (300, 37), (300, 37))
+    CALLS[f"{name}_backward"] = Call(getattr(F, f"{name}_backward"), (300, 37), (300, 37))
 for name, options in {
         "": {"padding": 1, "algorithm": "direct"},
         " 5x5": {"kernel": 5, "padding": "same", "algorithm": "direct"},

@@ -3,6 +3,8 @@
 Most of these calls have crashed one library or another.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -80,19 +82,22 @@ GOOD = {
     "softmax_backward": ((ROWS, ROWS), ("dy", "y")),
     "cross_entropy": ((OUT, LABELS), ("logits",)),
     "cross_entropy_backward": ((OUT, LABELS), ("logits",)),
-    "mse_loss": ((ROWS, ROWS), ("prediction", "target")),
-    "mse_loss_backward": ((ROWS, ROWS), ("prediction", "target")),
+    **{f"{name}{backward}": ((ROWS, ROWS), ("prediction", "target"))
+       for name in ("mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits")
+       for backward in ("", "_backward")},
     "flatten": ((X,), ("x",)),
     "flatten_backward": ((np.ones((2, 144), "f4"), X.shape), ("dy",)),
 }
-ANY_RANK = ("relu", "leaky_relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softmax", "mse_loss",
-            "flatten", "add", "dropout")
+ELEMENTWISE_LOSSES = "mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits"
+ANY_RANK = ("relu", "leaky_relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softmax", "flatten",
+            "add", "dropout", *ELEMENTWISE_LOSSES)
 
 
 def spoil(function):
     """Each array of a right call replaced by one of a wrong kind."""
     arguments, names = GOOD[function]
-    matching = function.endswith("_backward") or function == "mse_loss"     # shapes must agree
+    # Whether shapes must agree.
+    matching = function.endswith("_backward") or function in ELEMENTWISE_LOSSES
     for at, (argument, array) in enumerate(zip(names, arguments)):
         def wrong(what, value, names=argument, error=ValueError):
             refused(f"{function}, {argument} {what}", names, getattr(F, function),
@@ -373,6 +378,34 @@ for function in (F.cross_entropy, F.cross_entropy_backward):
     refused(f"{name}, no classes", "logits|labels", function, OUT[:, :0], LABELS)
     refused(f"{name}, ragged labels", "labels", function, OUT, [0, 1, [2], 0, 1],
             error=(TypeError, ValueError))
+    for value in ("average", None, 1):
+        refused(f"{name}, reduction={value!r}", "reduction", function, OUT, LABELS,
+                reduction=value)
+    for value in (-0.1, 1.5, np.nan):
+        refused(f"{name}, label_smoothing={value}", "label_smoothing", function, OUT, LABELS,
+                label_smoothing=value)
+    for value in ([1, 2], [1, 2, -1], [1, 2, np.inf], np.ones((3, 1))):
+        refused(f"{name}, weight={value}", "weight", function, OUT, LABELS, weight=value)
+    refused(f"{name}, weight of text", "weight", function, OUT, LABELS, weight=["a", "b", "c"],
+            error=TypeError)
+    for value in (0.5, None, "0", True):
+        refused(f"{name}, ignore_index={value!r}", "ignore_index", function, OUT, LABELS,
+                ignore_index=value, error=TypeError)
+    for shape in ((5, 2), (4, 3), (5, 3, 1)):
+        refused(f"{name}, probabilities of shape {shape}", "labels", function, OUT,
+                np.ones(shape, "f4"), error=(ValueError, TypeError))
+    refused(f"{name}, probabilities of another type", "labels", function, OUT, np.ones((5, 3)),
+            error=TypeError)
+for function in (F.binary_cross_entropy_with_logits, F.binary_cross_entropy_with_logits_backward):
+    for option in ("weight", "pos_weight"):
+        for shape in ((6,), (5, 1, 1), (2, 5, 7)):
+            refused(f"{function.__name__}, {option} of shape {shape}", option, function, ROWS, ROWS,
+                    **{option: np.ones(shape, "f4")})
+        refused(f"{function.__name__}, {option} of another type", option, function, ROWS, ROWS,
+                error=TypeError, **{option: np.ones(7)})
+for value in (0, -1, np.nan, np.inf):
+    refused(f"huber_loss, delta={value}", "delta", F.huber_loss, ROWS, ROWS, delta=value)
+refused("mse_loss, reduction", "reduction", F.mse_loss, ROWS, ROWS, "average")
 refused("mse_loss would broadcast", "target", F.mse_loss, ROWS, ROWS[:, :1])
 refused("mse_loss_backward would broadcast", "target", F.mse_loss_backward, ROWS, ROWS[:1])
 
@@ -394,6 +427,40 @@ refused("sgd_step, velocity read-only", "velocity", F.sgd_step, LONG.copy(), LON
         **STEP)
 refused("sgd_step, weight of integers", "weight", F.sgd_step, np.ones(10, int), LONG, LONG, **STEP,
         error=TypeError)
+
+ADAM = partial(F.adam_step, step=1)
+for function, kept in ((ADAM, ("exp_avg", "exp_avg_sq")), (F.rmsprop_step, ("square_avg",))):
+    def averages(**others):
+        return {**{name: LONG.copy() for name in kept}, **others}
+
+    name = kept[0]
+    refused(f"{name}, grad too short", "grad", function, LONG.copy(), LONG[:9], **averages())
+    refused(f"{name}, grad of another type", "grad", function, LONG.copy(), LONG.astype("f8"),
+            error=TypeError, **averages())
+    refused(f"{name}, weight read-only", "weight", function, READ_ONLY, LONG, **averages())
+    refused(f"{name}, weight with gaps", "weight", function, np.ones(20, "f4")[::2], LONG,
+            **averages())
+    for average in kept:
+        refused(f"{average} too short", average, function, LONG.copy(), LONG,
+                **averages(**{average: LONG[:9].copy()}))
+        refused(f"{average} read-only", average, function, LONG.copy(), LONG,
+                **averages(**{average: READ_ONLY}))
+        refused(f"{average} of another type", average, function, LONG.copy(), LONG,
+                error=TypeError, **averages(**{average: np.zeros(10)}))
+        refused(f"no {average}", average, function, LONG.copy(), LONG, error=TypeError,
+                **averages(**{average: None}))
+    for option in ("lr", "eps", "weight_decay"):
+        for value in (-1, np.nan, np.inf):
+            refused(f"{name}, {option}={value}", option, function, LONG.copy(), LONG,
+                    **averages(**{option: value}))
+for value in ((0.9, 1), (-0.1, 0.9), (0.9,), 0.9, (0.9, np.nan)):
+    refused(f"betas={value}", "betas", ADAM, LONG.copy(), LONG, exp_avg=LONG.copy(),
+            exp_avg_sq=LONG.copy(), betas=value)
+for value in (0, -1):
+    refused(f"adam_step, step={value}", "step", F.adam_step, LONG.copy(), LONG, LONG.copy(),
+            LONG.copy(), value)
+refused("momentum without a buffer", "momentum_buffer", F.rmsprop_step, LONG.copy(), LONG,
+        LONG.copy(), momentum=0.9, error=TypeError)
 
 IMAGES = np.zeros((5, 3, 4, 4), np.uint8)
 THREE = np.zeros(3), np.ones(3)

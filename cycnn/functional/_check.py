@@ -149,6 +149,14 @@ def number(value, name, minimum=None, below=None):
     return result
 
 
+def positive(value, name):
+    """`value` as a finite float above 0."""
+    result = number(value, name, 0)
+    if result == 0:
+        raise ValueError(f"{name} must be above 0, got {value!r}")
+    return result
+
+
 def shape(x, expected, name, meaning):
     """Raise unless `x.shape` is `expected`; `meaning` says where that shape comes from."""
     if x.shape != expected:

@@ -158,3 +158,17 @@ cdef inline real normal_cdf(real x, real e) noexcept nogil:
     """P(Z <= x) for a standard normal Z, given e = e**(-x**2 / 2): no digits are lost for x < 0."""
     cdef real beyond = e * tail_factor(-x if x < <real>0 else x)
     return beyond if x < <real>0 else <real>1 - beyond
+
+
+cdef inline real log1p_of_part(real x) noexcept nogil:
+    """log(1 + x) for 0 <= x <= 1: the series of 2 atanh(x / (2 + x)), exact near 0."""
+    cdef real s = x / (<real>2 + x), q = s * s
+    if real is float:
+        return <real>2 * s * (<real>1 + q * (
+            <float>(1 / 3.) + q * (<float>(1 / 5.) + q * (<float>(1 / 7.) + q * (
+                <float>(1 / 9.) + q * (<float>(1 / 11.) + q * <float>(1 / 13.)))))))
+    else:
+        return 2 * s * (1 + q * (1 / 3. + q * (1 / 5. + q * (1 / 7. + q * (1 / 9. + q * (
+            1 / 11. + q * (1 / 13. + q * (1 / 15. + q * (1 / 17. + q * (1 / 19. + q * (
+                1 / 21. + q * (1 / 23. + q * (1 / 25. + q * (1 / 27. + q * (1 / 29. + q * (
+                    1 / 31.))))))))))))))))
