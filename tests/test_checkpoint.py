@@ -128,6 +128,35 @@ def test_a_kill_during_the_write_leaves_the_file_before(tmp_path, monkeypatch):
         assert [file.name for file in tmp_path.iterdir()] == ["last"]
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_everything_that_has_a_state(accumulate, tmp_path):
+    """Running statistics, dropout, Adam's averages, those of the weights, a schedule that waits."""
+    data = images_and_labels()
+
+    def run(path, *callbacks):
+        cn.manual_seed(1)
+        model = cn.Sequential(cn.Conv2d(1, 4, 3), cn.BatchNorm2d(4), cn.ReLU(), cn.Dropout(0.3),
+                              cn.Flatten(), cn.Linear(144, 3))
+        optimizer = cn.AdamW(model.parameters(), lr=1e-2)
+        ema = cn.ExponentialMovingAverage(model.parameters(), 0.9)
+        trainer = cn.Trainer(model, optimizer, cn.CrossEntropyLoss(label_smoothing=0.1), seed=2,
+                             clip_grad_norm=1.0, ema=ema)
+        history = trainer.fit(data, 3, 10, validation=data, progress=False, accumulate=accumulate,
+                              schedule=cn.ReduceLROnPlateau(optimizer, patience=0, threshold=0.5),
+                              callbacks=[Checkpoint(path, every=1), *callbacks], resume=True)
+        averages = [entry["average"].tobytes() for entry in ema.state_dict()["state"].values()]
+        weights = [array.tobytes() for array in model.state_dict().values()]
+        return weights, averages, history.val_loss, history.train_loss, optimizer.lr
+
+    whole = run(tmp_path / "whole")
+    assert whole[4] < 1e-2                              # the schedule did something
+    for hook, count in (("on_batch_end", 1), ("on_batch_end", 11), ("on_epoch_end", 2)):
+        path = tmp_path / f"{hook}{count}"
+        with pytest.raises(Killed):
+            run(path, Kill(hook, count, 200))
+        assert run(path) == whole
+
+
 def test_a_finished_training_is_not_continued(tmp_path):
     trainer, history = training(tmp_path / "last", [])
     again, other = training(tmp_path / "last", [], callbacks=[Kill("on_batch_end", 1, 0)])
@@ -263,7 +292,7 @@ def change(path, edit):
     (lambda content, tensors: tensors.update({"1.bias": np.zeros(3)}), "1.bias is float64"),
     (lambda content, tensors: tensors.pop("checkpoint/0"), "checkpoint/0"),
     (lambda content, tensors: tensors.update({"checkpoint/0": np.zeros(3, np.float32)}),
-     "momentum_buffer 0")])
+     "momentum_buffer")])
 def test_files_of_another_training(edit, message, tmp_path):
     path, data = tmp_path / "last", images_and_labels()
     parts().fit(data, 1, 10, progress=False, callbacks=[Checkpoint(path)])
