@@ -99,3 +99,19 @@ def training_step(model, x, labels, lr, memory_format):
         return value
 
     return step
+
+
+def optimizers(name, options, lr, weights, grads):
+    """{"torch" or "fused": (a function that takes a step, one that returns the weights)}."""
+    if torch is None:
+        return {}
+
+    def side(**how):
+        parameters = [torch.nn.Parameter(torch.tensor(weight)) for weight in weights]
+        for parameter, grad in zip(parameters, grads):
+            parameter.grad = torch.tensor(grad)
+        optimizer = getattr(torch.optim, name)(parameters, lr=lr, **options, **how)
+        return optimizer.step, lambda: [parameter.detach().numpy() for parameter in parameters]
+
+    # There is no fused RMSprop.
+    return {"torch": side()} if name == "RMSprop" else {"torch": side(), "fused": side(fused=True)}

@@ -36,7 +36,8 @@ def _comparisons(results):
     """A line for each suite, instruction set and peer."""
     ratios = {}
     for result in results:
-        for key, peer in (("ratio", "PyTorch"), ("onnx_ratio", "ONNX Runtime")):
+        for key, peer in (("ratio", "PyTorch"), ("fused_ratio", "PyTorch's fused=True"),
+                          ("onnx_ratio", "ONNX Runtime")):
             if key in result:
                 ratios.setdefault((result["suite"], result["instruction_set"], peer),
                                   []).append(result[key][0])

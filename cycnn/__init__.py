@@ -1,16 +1,21 @@
 """Convolutional networks on ordinary CPUs. The public names, nothing else."""
 
-from . import functional, init
+from . import callbacks, functional, init, metrics
 from .callbacks import Callback
 from .functional import convolution_algorithm
 from .history import History
-from .init import manual_seed
-from .layers import (AvgPool2d, Conv2d, Flatten, GlobalAvgPool2d, LeakyReLU, Linear, MaxPool2d,
-                     Module, Parameter, ReLU, Sequential, Sigmoid, Softmax, Tanh)
-from .losses import CrossEntropyLoss, MSELoss
+from .layers import (ELU, GELU, AdaptiveAvgPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, Concat,
+                     Conv2d, ConvTranspose2d, Dropout, Dropout2d, Flatten, GlobalAvgPool2d,
+                     GroupNorm, LeakyReLU, Linear, MaxPool2d, Module, Parameter, ReLU, Residual,
+                     Sequential, Sigmoid, SiLU, Softmax, Tanh, Upsample, ZeroPad2d)
+from .layers.gradcheck import GradcheckError, gradcheck
+from .losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss
 from .normalization import Normalization
-from .optim import SGD
-from .schedules import CosineAnnealingLR, OneCycleLR
+from .optim import (SGD, Adam, AdamW, ExponentialMovingAverage, RMSprop, clip_grad_norm_,
+                    clip_grad_value_)
+from .random import get_rng_state, manual_seed, set_rng_state
+from .schedules import (ConstantLR, CosineAnnealingLR, ExponentialLR, LinearLR, MultiStepLR,
+                        OneCycleLR, ReduceLROnPlateau, SequentialLR, StepLR)
 from .serialization import load, save
 from .threads import get_num_threads, num_threads, set_num_threads, show_config
 from .trainer import Trainer
@@ -18,17 +23,23 @@ from .trainer import Trainer
 __version__ = "0.1.0"
 
 __all__ = [
-    "AvgPool2d", "Callback", "Conv2d", "CosineAnnealingLR", "CrossEntropyLoss", "Flatten",
-    "GlobalAvgPool2d", "History", "LeakyReLU", "Linear", "MSELoss", "MaxPool2d", "Module",
-    "Normalization", "OneCycleLR", "Parameter", "ReLU", "SGD", "Sequential", "Sigmoid", "Softmax",
-    "Tanh", "Trainer", "convolution_algorithm", "data", "functional", "get_num_threads", "init",
-    "load", "manual_seed", "num_threads", "plot", "save", "set_num_threads", "show_config",
+    "Adam", "AdamW", "AdaptiveAvgPool2d", "AvgPool2d", "BCEWithLogitsLoss", "BatchNorm1d",
+    "BatchNorm2d", "Callback", "Concat", "ConstantLR", "Conv2d", "ConvTranspose2d",
+    "CosineAnnealingLR", "CrossEntropyLoss", "Dropout", "Dropout2d", "ELU", "ExponentialLR",
+    "ExponentialMovingAverage", "Flatten", "GELU", "GlobalAvgPool2d", "GradcheckError", "GroupNorm",
+    "History", "HuberLoss", "L1Loss", "LeakyReLU", "Linear", "LinearLR", "MSELoss", "MaxPool2d",
+    "Module", "MultiStepLR", "Normalization", "OneCycleLR", "Parameter", "RMSprop", "ReLU",
+    "ReduceLROnPlateau", "Residual", "SGD", "Sequential", "SequentialLR", "SiLU", "Sigmoid",
+    "Softmax", "StepLR", "Tanh", "Trainer", "Upsample", "ZeroPad2d", "callbacks", "clip_grad_norm_",
+    "clip_grad_value_", "convolution_algorithm", "data", "functional", "get_num_threads",
+    "get_rng_state", "gradcheck", "init", "load", "manual_seed", "metrics", "models", "num_threads",
+    "plot", "save", "set_num_threads", "set_rng_state", "show_config",
 ]
 
 
 def __getattr__(name):
     # Loaded when first used: they are no part of predicting with a model.
-    if name in ("data", "plot"):
+    if name in ("data", "models", "plot"):
         import importlib
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,7 @@
 """From images and labels to the batches that a network takes."""
 
+import mmap
+
 import numpy as np
 
 from . import functional
@@ -11,7 +13,7 @@ def images_and_labels(data, name):
 
     Returns
     -------
-    images : numpy.ndarray, (N, C, H, W)
+    images : numpy.ndarray, (N, C, H, W), or what :func:`read_in_parts` says
     labels : array-like of length N
         As it came; the loss checks what is in it.
 
@@ -25,26 +27,58 @@ def images_and_labels(data, name):
     elif isinstance(data, (tuple, list)) and len(data) == 2:
         images, labels = data
     else:
-        raise TypeError(f"{name} must be a data set or a pair (images, labels), "
+        raise TypeError(f"{name} must be a data set, a pair (images, labels), or something that "
+                        "gives such pairs, batch by batch (no list or tuple: those are the pair), "
                         f"got {type(data).__name__}")
     images = check_images(images, f"{name} images")
     if np.ndim(labels) == 0 or len(labels) != len(images):
         raise ValueError(f"{name} must have as many labels as images, got {len(images)} images "
                          f"and {np.shape(labels)[:1]} labels")
-    if images.size == 0:
+    if 0 in images.shape:
         raise ValueError(f"{name} is empty: its images have shape {images.shape}")
     return images, labels
 
 
 def check_images(images, name="images"):
     """`images` as an array (N, C, H, W); what it may hold, :func:`none` and the batches check."""
-    images = np.asarray(images)
-    if images.ndim != 4:
+    if not read_in_parts(images):
+        images = np.asarray(images)
+    if len(images.shape) != 4:
         hint = ("; add the missing axis: images[None] for one image (C, H, W), "
-                "images[:, None] for grey images (N, H, W)" if images.ndim == 3 else "")
+                "images[:, None] for grey images (N, H, W)" if len(images.shape) == 3 else "")
         raise ValueError(f"{name} must have 4 dimensions (N, C, H, W), "
                          f"got shape {images.shape}{hint}")
     return images
+
+
+def read_in_parts(images):
+    """Whether `images` is no array, but gives arrays for slices and increasing lists of indices.
+
+    An h5py or zarr data set and :class:`cycnn.data.lazy.Lazy` are such: what is on the disk is
+    never read as a whole. Tensors of other libraries are no copy as an array, so they become one.
+    """
+    return (not isinstance(images, np.ndarray) and not hasattr(images, "__dlpack__")
+            and not hasattr(images, "__array_interface__")
+            and all(hasattr(images, name) for name in ("shape", "dtype", "__getitem__", "__len__")))
+
+
+def stays_on_disk(images):
+    """Whether `images` is memory-mapped, or no array at all but read in parts."""
+    if not isinstance(images, np.ndarray):
+        return True
+    while isinstance(images, np.ndarray):
+        if isinstance(images, np.memmap):
+            return True
+        images = images.base
+    return isinstance(images, mmap.mmap)
+
+
+def comes_in_batches(data):
+    """Whether `data` is to be gone through from its beginning to its end: a generator, a function
+    that makes one, a data loader."""
+    return callable(data) or (hasattr(data, "__iter__") and not hasattr(data, "shape")
+                              and not hasattr(data, "images")
+                              and not isinstance(data, (tuple, list, dict, str, bytes)))
 
 
 def scaling(normalization, channels):
@@ -57,17 +91,83 @@ def scaling(normalization, channels):
     return normalization.mean, normalization.std
 
 
+def read(images, indices):
+    """(array, indices in it) for the images at `indices`: read, unless `images` is an array."""
+    if isinstance(images, np.ndarray):
+        return images, indices
+    if len(indices) == 0:
+        return np.empty((0, *images.shape[1:]), images.dtype), indices
+    if indices[-1] - indices[0] + 1 == len(indices) and (np.diff(indices) == 1).all():
+        return np.asarray(images[int(indices[0]):int(indices[-1]) + 1]), np.arange(len(indices))
+    # Increasing and each once: what files are read fastest by, and h5py demands.
+    sorted_once, places = np.unique(indices, return_inverse=True)
+    return np.asarray(images[sorted_once]), places
+
+
+def gather(images, indices, normalization, dtype):
+    """The images at `indices`, normalised and channels last."""
+    images, indices = read(images, indices)
+    return functional.gather_batch(images, indices,
+                                   *scaling(normalization, images.shape[1]), dtype)
+
+
 def in_order(images, batch_size, normalization, dtype):
     """Yield the images batch by batch, normalised and channels last; the last may be smaller."""
     batch_size = _check.integer(batch_size, "batch_size", 1)
-    mean, std = scaling(normalization, images.shape[1])
+    scaling(normalization, images.shape[1])
     for start in range(0, len(images), batch_size):
         indices = np.arange(start, min(start + batch_size, len(images)))
-        yield functional.gather_batch(images, indices, mean, std, dtype)
+        yield gather(images, indices, normalization, dtype)
 
 
 def none(images, normalization, dtype):
     """A batch of none of the images: a network gives its output's shape for it, and every check of
     types and shapes is made, without computing."""
-    return functional.gather_batch(images, np.arange(0), *scaling(normalization, images.shape[1]),
-                                   dtype)
+    return gather(images, np.arange(0), normalization, dtype)
+
+
+def of_any(images, batch_size, normalization, dtype):
+    """Yield all images batch by batch, normalised and channels last; of no images an empty batch.
+
+    `images` is an array, what is read in parts, or an iterable of images or of batches.
+    """
+    batch_size = _check.integer(batch_size, "batch_size", 1)
+    if not comes_in_batches(images):
+        images = check_images(images)
+        if len(images) == 0:
+            yield none(images, normalization, dtype)
+        yield from in_order(images, batch_size, normalization, dtype)
+        return
+    come = False
+    for part in cut(images, batch_size):
+        come = True
+        yield gather(part, np.arange(len(part)), normalization, dtype)
+    if not come:
+        raise ValueError("images gave no image at all: a generator is used up once")
+
+
+def cut(images, batch_size):
+    """Yield arrays (N, C, H, W) of at most `batch_size` images from an iterable of images (C, H, W)
+    and of batches of any size."""
+    waiting = []
+    for item in images() if callable(images) else images:
+        item = np.asarray(item)
+        if item.ndim == 3:
+            if waiting and item.shape != waiting[0].shape:
+                raise ValueError(f"images must be of one size, got {item.shape} after "
+                                 f"{waiting[0].shape}")
+            waiting.append(item)
+            if len(waiting) == batch_size:
+                yield np.stack(waiting)
+                waiting = []
+            continue
+        if item.ndim != 4:
+            raise ValueError("images must come as (C, H, W) or in batches (N, C, H, W), "
+                             f"got shape {item.shape}")
+        if waiting:
+            yield np.stack(waiting)
+            waiting = []
+        for start in range(0, len(item), batch_size):
+            yield item[start:start + batch_size]
+    if waiting:
+        yield np.stack(waiting)

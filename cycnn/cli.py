@@ -107,6 +107,11 @@ def _writable(path):
     if path.suffix == ".png":
         raise ValueError(f"{path}: this is the name that the picture would get; give the model's, "
                          f"such as {path.with_suffix('.safetensors')}")
+    return _folder_of(path)
+
+
+def _folder_of(path):
+    """`path`, if its folder is there and can be written to."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent} to write to")
     if not os.access(path.parent, os.W_OK):
@@ -127,6 +132,11 @@ def _threads():
 # --- evaluate and predict ----------------------------------------------------------------------
 
 def _evaluate(args):
+    if args.plot:
+        require("matplotlib.figure", extra="plot", purpose="the picture (or --no-plot)")
+    picture = args.picture or f"{Path(args.model).stem}-evaluation.png"
+    if args.plot:
+        _folder_of(Path(picture))
     model = _loaded(args.model)
     channels, *size = model.input_shape
     pictures = args.data not in data.NAMES and Path(args.data).is_dir()
@@ -136,19 +146,36 @@ def _evaluate(args):
     parts = [_relabelled(part, model) for part in (parts if args.all else parts[1:]) if len(part)]
     if not parts:
         raise ValueError(f"{args.data}: no images are held out; --all takes all of them")
-    right = total = loss = 0
+    mistakes, probabilities = [], []
     for part in parts:
         if part.images.shape[1:] != model.input_shape:
             raise ValueError(f"{args.model} takes images of {model.input_shape} (C, H, W), "
                              f"{args.data} has {part.images.shape[1:]}")
-        probabilities = model.predict_proba(part.images)
-        truth = probabilities[np.arange(len(part)), part.labels]
-        loss -= float(np.log(np.maximum(truth, np.finfo(truth.dtype).tiny)).sum())
-        right += int((probabilities.argmax(axis=1) == part.labels).sum())
-        total += len(part)
-    print(f"accuracy: {100 * right / total:.2f} % of {total:,} "
-          f"{'' if args.all else 'held-out '}images right ({total - right:,} wrong), "
-          f"loss {loss / total:.4f}")
+        probabilities.append(model.predict_proba(part.images))
+        if part.labels.max() >= probabilities[-1].shape[1]:
+            raise ValueError(f"{args.model} knows {probabilities[-1].shape[1]} classes, "
+                             f"{args.data} has {len(part.classes)}")
+        wrong = probabilities[-1].argmax(axis=1) != part.labels
+        mistakes.append((part.images[wrong], probabilities[-1][wrong], part.labels[wrong]))
+    probabilities = np.concatenate(probabilities)
+    labels = np.concatenate([part.labels for part in parts])
+    names = model.classes or list(map(str, range(probabilities.shape[1])))
+    matrix = cn.metrics.confusion_matrix(probabilities, labels)
+    total, right = len(labels), int(np.trace(matrix))
+    truth = probabilities[np.arange(total), labels]
+    loss = -float(np.log(np.maximum(truth, np.finfo(truth.dtype).tiny)).mean())
+    result = (f"{100 * right / total:.2f} % of {total:,} "
+              f"{'' if args.all else 'held-out '}images right")
+    print(f"accuracy: {result} ({total - right:,} wrong), loss {loss:.4f}")
+    k = 5 if len(names) > 5 else 2
+    if len(names) > 2:
+        print(f"top {k}:    {100 * cn.metrics.top_k_accuracy(probabilities, labels, k):.2f} % have "
+              f"the right class among the {k} most probable")
+    print(f"\n{cn.metrics.classification_report(matrix, names)}")
+    if args.plot:
+        cn.plot.plot_evaluation(matrix, *map(np.concatenate, zip(*mistakes)), names, picture,
+                                title=f"{_stem(args.data)}: {result}")
+        print(f"\npicture:  {picture}")
 
 
 def _relabelled(part, model):
@@ -209,7 +236,11 @@ def _info(args):
         cn.show_config()
         return
     model = cn.load(args.model)
-    print(model if model.input_shape is None else model.summary(), end="\n\n")
+    if model.input_shape is None:
+        print(model)
+    else:
+        model.summary()
+    print()
     if model.classes:
         print(f"classes: {', '.join(model.classes)}")
     if model.normalization:
@@ -313,6 +344,11 @@ def _parser():
     evaluate.add_argument("model", metavar="MODEL", help="a file that cycnn train has written")
     add_data(evaluate, required=True, help="as for cycnn train; the held-out images are tested")
     evaluate.add_argument("--all", action="store_true", help="test all images")
+    evaluate.add_argument("-o", "--picture", metavar="FILE",
+                          help="of the confusion matrix and the worst mistakes (default: "
+                               "MODEL-evaluation.png, in this folder)")
+    evaluate.add_argument("--no-plot", dest="plot", action="store_false",
+                          help="no picture, and no need of matplotlib")
 
     predict = command("predict", _predict, "say what pictures show: path, class, probability",
                       "MODEL IMAGE [IMAGE ...] [options]")

@@ -10,38 +10,7 @@ import numpy as np
 
 from .functional import _check
 from .functional._memory import aligned
-
-_shared = None
-
-
-def manual_seed(seed):
-    """Reset the generator that new layers draw their weights from.
-
-    Parameters
-    ----------
-    seed : int
-        The same seed gives the same weights.
-    """
-    global _shared
-    _shared = np.random.Generator(np.random.PCG64(_check.integer(seed, "seed", 0)))
-
-
-def generator(rng=None):
-    """The generator to draw from.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator, int or None
-        A generator is returned as it is, a seed starts a new one, None stands for the shared one.
-    """
-    global _shared
-    if hasattr(rng, "random"):
-        return rng
-    if rng is not None:
-        return np.random.Generator(np.random.PCG64(_check.integer(rng, "rng", 0)))
-    if _shared is None:
-        _shared = np.random.default_rng()
-    return _shared
+from .random import generator, manual_seed
 
 
 def uniform(shape, bound, dtype=np.float32, rng=None):

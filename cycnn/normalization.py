@@ -1,5 +1,7 @@
 """The mean and standard deviation of images: what a network expects its input to be scaled by."""
 
+import math
+
 import numpy as np
 
 from .functional import _check
@@ -41,8 +43,8 @@ def measure(images):
 
     Parameters
     ----------
-    images : numpy.ndarray, (N, C, H, W)
-        At least one image.
+    images : numpy.ndarray, (N, C, H, W), or what is read like one
+        At least one image. They are read a few at a time.
 
     Returns
     -------
@@ -54,12 +56,12 @@ def measure(images):
         If the images hold NaN or infinity.
     """
     n, channels = images.shape[:2]
-    step = max(1, _CHUNK // max(1, images[0].size))
+    step = max(1, _CHUNK // max(1, math.prod(images.shape[1:])))
     count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
     for start in range(0, n, step):
         # (C, numbers of this chunk), then Chan, Golub and LeVeque's way of joining two parts:
         # no large numbers are subtracted from each other.
-        chunk = images[start:start + step].astype(np.float64)
+        chunk = np.asarray(images[start:start + step]).astype(np.float64)
         chunk = chunk.transpose(1, 0, 2, 3).reshape(channels, -1)
         size = chunk.shape[1]
         chunk_mean = chunk.mean(axis=1)

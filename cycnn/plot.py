@@ -1,4 +1,4 @@
-"""Pictures of a training: the learning curve and what the network says about images.
+"""Pictures of a training and an evaluation: curves, answers, the confusion matrix, mistakes.
 
 Every function returns a matplotlib Figure and needs no display; with `path` it also writes it
 there, in the format of its suffix. matplotlib's backend and settings are left alone.
@@ -13,6 +13,8 @@ from ._extras import require
 _TRAINING, _HELD_OUT = "#8c959f", "#0969da"
 _RIGHT, _WRONG = "#1a7f37", "#cf222e"
 _PER_ROW = 10
+# Up to so many classes a confusion matrix says what they are called, and holds numbers.
+_NAMED_CLASSES, _COUNTED_CLASSES = 50, 25
 
 
 def plot_history(history, path=None):
@@ -93,11 +95,9 @@ def plot_training(history, images, probabilities, labels, classes=None, path=Non
     """
     images, probabilities, labels = map(np.asarray, (images, probabilities, labels))
     samples = [np.flatnonzero(labels == label)[0] for label in np.unique(labels)[:_PER_ROW]]
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    surest = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:_PER_ROW]
-    count = f"{len(wrong):,} mistake{'s' * (len(wrong) != 1)} in {len(labels):,} held-out images"
-    if len(wrong) > 1:
-        count += ", the surest first" if len(wrong) <= _PER_ROW else f", the {_PER_ROW} surest"
+    wrong = _mistakes(probabilities, labels)
+    surest = wrong[:_PER_ROW]
+    count = _count(len(wrong), f"{len(labels):,} held-out images", _PER_ROW)
     rows = [("Held-out images, one of each class", samples)]
     heights = [3.6, 1.8]            # inches
     if len(wrong):
@@ -113,6 +113,67 @@ def plot_training(history, images, probabilities, labels, classes=None, path=Non
         part.suptitle(heading, fontsize=10, color="#57606a")
         _draw_predictions(part, images[chosen], probabilities[chosen], labels[chosen], classes,
                           1, _PER_ROW)
+    return _saved(figure, path)
+
+
+def plot_confusion_matrix(matrix, classes=None, path=None):
+    """How often images of each class were taken for each class.
+
+    The colour is the share of the class; the numbers are counts, where there is room for them.
+
+    Parameters
+    ----------
+    matrix : array_like of int, (classes, classes)
+        As :func:`cycnn.metrics.confusion_matrix` returns it: the truth runs downwards.
+    classes : list of str, optional
+        What the classes are called; by default their numbers.
+    path : str or Path, optional
+        Where to write the picture.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    matrix = _square(matrix, classes)
+    figure = _figure(*[_side(len(matrix))] * 2)
+    _draw_matrix(figure, matrix, classes)
+    return _saved(figure, path)
+
+
+def plot_evaluation(matrix, images, probabilities, labels, classes=None, path=None, title=None):
+    """One picture of an evaluation: the confusion matrix, and the mistakes.
+
+    Parameters
+    ----------
+    matrix, classes
+        As for :func:`plot_confusion_matrix`.
+    images, probabilities, labels
+        As for :func:`plot_predictions`; of the wrong answers among them those are shown that the
+        network was surest of. There may be none.
+    path : str or Path, optional
+        Where to write the picture.
+    title : str, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    matrix = _square(matrix, classes)
+    images, probabilities, labels = map(np.asarray, (images, probabilities, labels))
+    wrong = _mistakes(probabilities, labels)
+    shown = wrong[:2 * _PER_ROW]
+    rows = math.ceil(len(shown) / _PER_ROW)
+    heights = [_side(len(matrix)), *([0.4 + 1.7 * rows] if rows else [])]
+    figure = _figure(max(10, heights[0]), sum(heights))
+    parts = np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights))
+    _draw_matrix(parts[0], matrix, classes)
+    if title:
+        parts[0].suptitle(title, fontsize=13, fontweight="bold")
+    if rows:
+        parts[1].suptitle(_count(len(wrong), f"{int(matrix.sum()):,} images", 2 * _PER_ROW),
+                          fontsize=10, color="#57606a")
+        _draw_predictions(parts[1], images[shown], probabilities[shown], labels[shown], classes,
+                          rows, _PER_ROW)
     return _saved(figure, path)
 
 
@@ -151,6 +212,53 @@ def _draw_curves(axes, training, held_out, name, number, corner):
     axes.set_axisbelow(True)
     if axes.lines:
         axes.legend(loc=corner, frameon=False)
+
+
+def _draw_matrix(figure, matrix, classes):
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("truth")
+    axes.spines[:].set_visible(False)
+    if len(matrix) > _NAMED_CLASSES:
+        return
+    names = [_name(label, classes) for label in range(len(matrix))]
+    turned = max(map(len, names)) > 4
+    axes.set_xticks(range(len(matrix)), names, rotation=90 if turned else 0)
+    axes.set_yticks(range(len(matrix)), names)
+    if len(matrix) <= _COUNTED_CLASSES:
+        for row, column in zip(*np.nonzero(matrix)):
+            axes.text(column, row, f"{matrix[row, column]}", ha="center", va="center", fontsize=8,
+                      color="white" if shares[row, column] > 0.5 else "black")
+
+
+def _square(matrix, classes):
+    matrix = np.asarray(matrix)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.size == 0:
+        raise ValueError(f"matrix must be (classes, classes), got {matrix.shape}")
+    if classes is not None and len(classes) != len(matrix):
+        raise ValueError(f"classes must be {len(matrix)}, as many as the rows of matrix, "
+                         f"got {len(classes)}")
+    return matrix
+
+
+def _side(classes):
+    """Inches of a confusion matrix."""
+    return min(12, max(4.5, 1.5 + 0.42 * classes))
+
+
+def _mistakes(probabilities, labels):
+    """Where the answer is wrong, the surest first."""
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
+
+
+def _count(mistakes, of, shown):
+    text = f"{mistakes:,} mistake{'s' * (mistakes != 1)} in {of}"
+    if mistakes > 1:
+        text += ", the surest first" if mistakes <= shown else f", the {shown} surest"
+    return text
 
 
 def _draw_predictions(figure, images, probabilities, labels, classes, rows, columns):

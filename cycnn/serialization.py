@@ -3,9 +3,11 @@
 Nothing in a file is run: it names layers, their arguments and numbers. The metadata has one entry,
 ``"cycnn"``, a JSON object with ``version``, ``architecture``, ``normalization``, ``classes`` and
 ``input_shape``. A layer is ``{"class": "ReLU", "config": {}}``, the arguments of its constructor; a
-Sequential is ``{"class": "Sequential", "layers": [...]}``.
+Sequential is ``{"class": "Sequential", "layers": [...]}``, and so is a Concat. Arguments that are
+modules stand apart: ``{"class": "Residual", "config": {}, "modules": {"body": ...}}``.
 """
 
+import contextlib
 import json
 import os
 
@@ -13,15 +15,24 @@ import numpy as np
 
 from . import layers as own_layers
 from ._extras import require
-from .layers import Conv2d, Linear, Module, Sequential
+from .layers import (BatchNorm1d, BatchNorm2d, Concat, Conv2d, ConvTranspose2d, GroupNorm, Linear,
+                     Module, Sequential)
 from .normalization import Normalization
 
 _VERSION = 1
-_DTYPES = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64)}
+#: How the names of tensors begin that are not the model's: those of a checkpoint.
+MORE = "checkpoint/"
+_DTYPES = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64), "I64": np.dtype(np.int64)}
+
+# Modules whose arguments are other modules, in a row.
+_ROWS = (Sequential, Concat)
+# Those whose first numbers come from a generator, and those that have so many of 1 and 0.
+_RANDOM = (Conv2d, ConvTranspose2d, Linear)
+_CHANNELS = {BatchNorm1d: "num_features", BatchNorm2d: "num_features", GroupNorm: "num_channels"}
 
 
 def save(model, path):
-    """Save a model: its layers, weights, normalization, class names and input shape.
+    """Save a model: its layers, weights, buffers, normalization, class names and input shape.
 
     The file is written under another name in the same folder and then renamed, so a model that was
     there is whole until the new one is.
@@ -39,6 +50,12 @@ def save(model, path):
         If safetensors is not installed.
     """
     safetensors = require("safetensors.numpy", extra="save", purpose="saving a model")
+    metadata = {"cycnn": describe(model)}
+    write(path, safetensors.save(model.state_dict(), metadata))
+
+
+def describe(model):
+    """All of a model but its arrays, as the JSON text that its file holds."""
     if not isinstance(model, Module):
         raise TypeError(f"model must be a Module, got {type(model).__name__}")
     scale = model.normalization
@@ -50,11 +67,10 @@ def save(model, path):
         "input_shape": model.input_shape,
     }
     try:
-        text = json.dumps(content, allow_nan=False)
+        return json.dumps(content, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise TypeError(f"what config() returns, and the classes, must go into JSON: {error}"
                         ) from error
-    _write(path, safetensors.save(model.state_dict(), {"cycnn": text}))
 
 
 def load(path, layers=None):
@@ -81,20 +97,16 @@ def load(path, layers=None):
         If safetensors is not installed.
     """
     path = os.fspath(path)
-    safetensors = require("safetensors", extra="save", purpose="loading a model")
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"there is no model file {path}")
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{path} is a folder, not a model file")
+    metadata, tensors = read(path)
     try:
-        content, tensors = _read(path, safetensors)
+        content = _description(metadata, tensors)
         model = _rebuild(content, tensors, {**_OWN_LAYERS, **(layers or {})})
     except OSError:
         raise
     except RecursionError:
         raise ValueError(f"{path}: layers are nested too deeply") from None
     except Exception as error:
-        if isinstance(error, (ValueError, TypeError, safetensors.SafetensorError)):
+        if isinstance(error, (ValueError, TypeError)):
             raise ValueError(f"{path}: {error}") from error
         raise
     return model.eval()
@@ -104,24 +116,45 @@ def load(path, layers=None):
 
 def _describe(module):
     name = type(module).__name__
-    if type(module) is Sequential:
+    if type(module) in _ROWS:
         return {"class": name, "layers": [_describe(layer) for layer in module]}
-    return {"class": name, "config": module.config()}
+    config = module.config()
+    modules = {key: _describe(value) for key, value in config.items() if isinstance(value, Module)}
+    config = {key: value for key, value in config.items() if key not in modules}
+    return {"class": name, "config": config, **({"modules": modules} if modules else {})}
 
 
-def _write(path, content):
+def write(path, content, suffix=None):
+    """Write a file whole or not at all.
+
+    Under `suffix` until it is, by default one that nobody has; a process that is killed leaves that
+    behind, and the next write under the same suffix takes its place.
+    """
     target = os.path.realpath(path)             # through a symbolic link, not over it
-    temporary = f"{target}.{os.urandom(4).hex()}.tmp"
+    temporary = target + (suffix or f".{os.urandom(4).hex()}.tmp")
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "wb" if suffix else "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+        _flush_folder(os.path.dirname(target))
     except BaseException:
         if os.path.exists(temporary):
             os.remove(temporary)
         raise
+
+
+def _flush_folder(folder):
+    """Let the new name of a file survive a power cut, where the system can promise that."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 # --- reading -----------------------------------------------------------------------------------
@@ -130,28 +163,50 @@ _OWN_LAYERS = {name: getattr(own_layers, name) for name in own_layers.__all__
                if name not in ("Module", "Parameter")}
 
 
-def _read(path, safetensors):
-    """The metadata and the tensors of a file; ValueError or SafetensorError if it is none."""
+def read(path):
+    """The metadata, a dict of texts, and the tensors of a safetensors file.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If it is no safetensors file, or not a whole one. The message names the file.
+    ImportError
+        If safetensors is not installed.
+    """
+    path = os.fspath(path)
+    safetensors = require("safetensors", extra="save", purpose="loading a model")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"there is no model file {path}")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path} is a folder, not a model file")
     try:
-        file = safetensors.safe_open(path, framework="numpy")
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}, {name: _tensor(file, name) for name in file.keys()}
     except safetensors.SafetensorError as error:
-        raise ValueError(f"this is not a whole safetensors file ({error})") from error
-    with file:
-        text = (file.metadata() or {}).get("cycnn")
-        if text is None:
-            raise ValueError("this safetensors file was not written by cycnn.save; weights alone "
-                             "go into a model of yours by load_state_dict")
-        try:
-            content = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"its description is not valid JSON ({error})") from error
-        tensors = {}
-        for name in file.keys():
-            kind = file.get_slice(name).get_dtype()
-            if kind not in _DTYPES:
-                raise ValueError(f"{name} must be F32 or F64, got {kind}")
-            tensors[name] = file.get_tensor(name)
-    return content, tensors
+        raise ValueError(f"{path}: this is not a whole safetensors file ({error})") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _tensor(file, name):
+    kind = file.get_slice(name).get_dtype()
+    if kind not in _DTYPES and not name.startswith(MORE):
+        raise ValueError(f"{name} must be F32 or F64 (or I64, a count), got {kind}")
+    return file.get_tensor(name)
+
+
+def _description(metadata, tensors):
+    """The description of a model; what `tensors` holds beside it is taken out."""
+    if "cycnn" not in metadata:
+        raise ValueError("this safetensors file was not written by cycnn.save; weights alone go "
+                         "into a model of yours by load_state_dict")
+    for name in [name for name in tensors if name.startswith(MORE)]:
+        del tensors[name]
+    try:
+        return json.loads(metadata["cycnn"])
+    except ValueError as error:
+        raise ValueError(f"its description is not valid JSON ({error})") from error
 
 
 class _NoValues:
@@ -167,10 +222,13 @@ class _NoValues:
     def __init__(self, numbers):
         self.left = numbers + self.SPARE
 
-    def random(self, shape, dtype):
-        self.left -= np.prod(shape, dtype=object)
+    def spend(self, numbers):
+        self.left -= numbers
         if self.left < 0:
             raise ValueError("the layers need more numbers than the file holds")
+
+    def random(self, shape, dtype):
+        self.spend(np.prod(shape, dtype=object))
         return np.zeros(shape, dtype)
 
 
@@ -182,9 +240,9 @@ def _rebuild(content, tensors, layers):
                          f"version {_VERSION}")
     rng = _NoValues(sum(array.size for array in tensors.values()))
     model = _build(content.get("architecture"), layers, rng)
-    for name, parameter in model.named_parameters():
-        if name in tensors and tensors[name].dtype != parameter.data.dtype:
-            raise ValueError(f"{name} must be {parameter.data.dtype}, got {tensors[name].dtype}")
+    for name, array in model.state_dict().items():
+        if name in tensors and tensors[name].dtype != array.dtype:
+            raise ValueError(f"{name} must be {array.dtype}, got {tensors[name].dtype}")
     model.load_state_dict(tensors)
 
     scale, classes, shape = (content.get(key) for key in ("normalization", "classes",
@@ -210,12 +268,16 @@ def _build(description, layers, rng):
     if name not in layers:
         raise ValueError(f"the layer {name} is not one of cycnn's: give its class by "
                          f"load(path, layers={{{name!r}: {name}}})")
-    if layers[name] is Sequential:
-        inner = _expect(description.get("layers"), list, "the layers of a Sequential")
-        return Sequential(*[_build(layer, layers, rng) for layer in inner])
+    if layers[name] in _ROWS:
+        inner = _expect(description.get("layers"), list, f"the layers of a {name}")
+        return layers[name](*[_build(layer, layers, rng) for layer in inner])
     config = _expect(description.get("config"), dict, f"the config of {name}")
-    if layers[name] in (Conv2d, Linear):
+    modules = _expect(description.get("modules", {}), dict, f"the modules of {name}")
+    config = {**config, **{key: _build(value, layers, rng) for key, value in modules.items()}}
+    if layers[name] in _RANDOM:
         return layers[name](**config, rng=rng)
+    if isinstance(channels := config.get(_CHANNELS.get(layers[name])), int):
+        rng.spend(4 * channels)
     return layers[name](**config)
 
 

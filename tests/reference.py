@@ -4,6 +4,8 @@ Names and arguments are those of cycnn.functional. One Python loop over the outp
 throughout, no thought of speed. The tests compare cycnn with this file, and this file with PyTorch.
 """
 
+import math
+
 import numpy as np
 
 
@@ -216,6 +218,47 @@ def sigmoid_backward(dy, y):
     return dy * (y.astype(np.float64) * (1 - y.astype(np.float64)))
 
 
+def elu(x, alpha=1.0):
+    x = x.astype(np.float64)
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def elu_backward(dy, x, alpha=1.0):
+    x = x.astype(np.float64)
+    return dy * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0)))
+
+
+def normal_cdf(x):
+    return np.vectorize(lambda value: math.erfc(-value / math.sqrt(2)) / 2, otypes=[np.float64])(x)
+
+
+def gelu(x, approximate="none"):
+    x = x.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):      # infinity times 0
+        if approximate == "none":
+            return x * normal_cdf(x)
+        return x * sigmoid(2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))
+
+
+def gelu_backward(dy, x, approximate="none"):
+    x = x.astype(np.float64)
+    if approximate == "none":
+        return dy * (normal_cdf(x) + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi))
+    s = sigmoid(2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x ** 3))
+    return dy * (s + x * s * (1 - s) * 2 * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x * x))
+
+
+def silu(x):
+    x = x.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return x * sigmoid(x)
+
+
+def silu_backward(dy, x):
+    x = x.astype(np.float64)
+    return dy * (sigmoid(x) * (1 + x * (1 - sigmoid(x))))
+
+
 def softmax(x, axis=-1):
     x = x.astype(np.float64)
     e = np.exp(x - x.max(axis, keepdims=True))
@@ -227,28 +270,87 @@ def softmax_backward(dy, y, axis=-1):
     return y * (dy - (dy * y).sum(axis, keepdims=True))
 
 
-def cross_entropy(logits, labels):
-    logits = logits.astype(np.float64)
-    total = 0.0
-    for row, label in zip(logits, labels):
-        largest = row.max()
-        total += largest + np.log(np.exp(row - largest).sum()) - row[label]
-    return total / len(logits)
+def reduced(losses, reduction, share):
+    return losses if reduction == "none" else losses.sum() / (share if reduction == "mean" else 1)
 
 
-def cross_entropy_backward(logits, labels):
-    gradient = softmax(logits)
-    for row, label in enumerate(labels):
-        gradient[row, label] -= 1
-    return gradient / len(logits)
+def cross_entropy(logits, labels, weight=None, ignore_index=-100, reduction="mean",
+                  label_smoothing=0.0):
+    losses, share = [], 0.0
+    for row, label in zip(logits.astype(np.float64), labels):
+        target, counts = target_of(label, len(row), weight, ignore_index, label_smoothing)
+        log_softmax = row - row.max() - np.log(np.exp(row - row.max()).sum())
+        losses.append(-sum(target * log_softmax))
+        share += counts
+    return reduced(np.array(losses), reduction, share)
 
 
-def mse_loss(prediction, target):
-    return np.mean((prediction.astype(np.float64) - target) ** 2)
+def cross_entropy_backward(logits, labels, weight=None, ignore_index=-100, reduction="mean",
+                           label_smoothing=0.0):
+    gradient, share = softmax(logits), 0.0
+    for row, label in zip(gradient, labels):
+        target, counts = target_of(label, len(row), weight, ignore_index, label_smoothing)
+        row[...] = target.sum() * row - target
+        share += counts
+    return gradient / (share if reduction == "mean" else 1)
 
 
-def mse_loss_backward(prediction, target):
-    return 2 * (prediction.astype(np.float64) - target) / prediction.size
+def target_of(label, classes, weight, ignore_index, label_smoothing):
+    """What a label, or a row of probabilities, wants of each class, and how much the row counts."""
+    weight = np.ones(classes) if weight is None else np.asarray(weight, np.float64)
+    if np.ndim(label):
+        target, counts = np.asarray(label, np.float64), 1.0
+    elif label == ignore_index:
+        return np.zeros(classes), 0.0
+    else:
+        target, counts = np.eye(classes)[label], weight[label]
+    return weight * ((1 - label_smoothing) * target + label_smoothing / classes), counts
+
+
+def mse_loss(prediction, target, reduction="mean"):
+    return reduced((prediction.astype(np.float64) - target) ** 2, reduction, prediction.size)
+
+
+def mse_loss_backward(prediction, target, reduction="mean"):
+    return 2 * (prediction.astype(np.float64) - target) / share_of(prediction, reduction)
+
+
+def l1_loss(prediction, target, reduction="mean"):
+    return reduced(np.abs(prediction.astype(np.float64) - target), reduction, prediction.size)
+
+
+def l1_loss_backward(prediction, target, reduction="mean"):
+    return np.sign(prediction.astype(np.float64) - target) / share_of(prediction, reduction)
+
+
+def huber_loss(prediction, target, reduction="mean", delta=1.0):
+    apart = np.abs(prediction.astype(np.float64) - target)
+    losses = np.where(apart < delta, apart ** 2 / 2, delta * (apart - delta / 2))
+    return reduced(losses, reduction, prediction.size)
+
+
+def huber_loss_backward(prediction, target, reduction="mean", delta=1.0):
+    apart = prediction.astype(np.float64) - target
+    return np.clip(apart, -delta, delta) / share_of(prediction, reduction)
+
+
+def binary_cross_entropy_with_logits(prediction, target, weight=None, reduction="mean",
+                                     pos_weight=None):
+    x, target = prediction.astype(np.float64), target.astype(np.float64)
+    losses = ((1 if pos_weight is None else pos_weight) * target * np.logaddexp(0, -x)
+              + (1 - target) * np.logaddexp(0, x))
+    return reduced(losses * (1 if weight is None else weight), reduction, prediction.size)
+
+
+def binary_cross_entropy_with_logits_backward(prediction, target, weight=None, reduction="mean",
+                                              pos_weight=None):
+    yes, target = sigmoid(prediction), target.astype(np.float64)
+    gradient = (1 - target) * yes - (1 if pos_weight is None else pos_weight) * target * (1 - yes)
+    return gradient * (1 if weight is None else weight) / share_of(prediction, reduction)
+
+
+def share_of(prediction, reduction):
+    return prediction.size if reduction == "mean" else 1
 
 
 def sgd_step(weight, grad, velocity, lr, momentum, weight_decay, nesterov, first):
@@ -259,6 +361,38 @@ def sgd_step(weight, grad, velocity, lr, momentum, weight_decay, nesterov, first
         return weight - lr * grad, velocity
     velocity = grad if first else momentum * velocity + grad
     return weight - lr * (grad + momentum * velocity if nesterov else velocity), velocity
+
+
+def adam_step(weight, grad, exp_avg, exp_avg_sq, step, lr, betas, eps, weight_decay, decoupled,
+              max_exp_avg_sq=None):
+    """(new weight, m, v, largest v), by the formulas in torch.optim.Adam's and AdamW's pages."""
+    weight, grad, exp_avg, exp_avg_sq = (
+        array.astype(np.float64) for array in (weight, grad, exp_avg, exp_avg_sq))
+    if decoupled:
+        weight = weight - lr * weight_decay * weight
+    else:
+        grad = grad + weight_decay * weight
+    exp_avg = betas[0] * exp_avg + (1 - betas[0]) * grad
+    exp_avg_sq = betas[1] * exp_avg_sq + (1 - betas[1]) * grad ** 2
+    largest = exp_avg_sq
+    if max_exp_avg_sq is not None:
+        largest = max_exp_avg_sq = np.maximum(max_exp_avg_sq, exp_avg_sq)
+    mean, square = exp_avg / (1 - betas[0] ** step), largest / (1 - betas[1] ** step)
+    return weight - lr * mean / (np.sqrt(square) + eps), exp_avg, exp_avg_sq, max_exp_avg_sq
+
+
+def rmsprop_step(weight, grad, square_avg, lr, alpha, eps, weight_decay, momentum,
+                 momentum_buffer, grad_avg=None):
+    """(new weight, v, b, a), by the formulas in torch.optim.RMSprop's page."""
+    weight, grad, square_avg, momentum_buffer = (
+        array.astype(np.float64) for array in (weight, grad, square_avg, momentum_buffer))
+    grad = grad + weight_decay * weight
+    square_avg = variance = alpha * square_avg + (1 - alpha) * grad ** 2
+    if grad_avg is not None:
+        grad_avg = alpha * grad_avg + (1 - alpha) * grad
+        variance = square_avg - grad_avg ** 2
+    momentum_buffer = momentum * momentum_buffer + grad / (np.sqrt(variance) + eps)
+    return weight - lr * momentum_buffer, square_avg, momentum_buffer, grad_avg
 
 
 def numerical_gradient(function, x, step=1e-6):

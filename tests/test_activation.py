@@ -1,4 +1,4 @@
-"""ReLU, LeakyReLU, tanh, sigmoid and softmax, forward and backward."""
+"""ReLU, LeakyReLU, tanh, sigmoid, ELU, GELU, SiLU and softmax, forward and backward."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,8 @@ from strategies import dtypes, seeds
 pytestmark = pytest.mark.usefixtures("threads")
 
 # name -> whether the gradient is a function of the output (else of the input)
-FROM_OUTPUT = {"relu": True, "leaky_relu": False, "tanh": True, "sigmoid": True}
+FROM_OUTPUT = {"relu": True, "leaky_relu": False, "tanh": True, "sigmoid": True, "elu": False,
+               "gelu": False, "silu": False}
 names = pytest.mark.parametrize("name", FROM_OUTPUT)
 shapes = st.lists(st.integers(0, 9) | st.sampled_from([15, 16, 17, 33]), min_size=1, max_size=4)
 
@@ -73,6 +74,34 @@ def test_tanh_and_sigmoid_are_accurate_everywhere(dtype):
     limit = 8 * np.finfo(dtype).eps
     np.testing.assert_allclose(F.tanh(x), reference.tanh(x), rtol=limit)
     np.testing.assert_allclose(F.sigmoid(x), reference.sigmoid(x), rtol=2 * limit)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 2.0, -1.5])
+def test_elu_takes_any_alpha(alpha, dtype, rng):
+    x, dy = 3 * normal(rng, dtype, 61), normal(rng, dtype, 61)
+    assert_close(F.elu(x, alpha), reference.elu(x, alpha))
+    assert_close(F.elu_backward(dy, x, alpha=alpha), reference.elu_backward(dy, x, alpha))
+
+
+def test_gelu_by_tanh(dtype, rng):
+    x, dy = 3 * normal(rng, dtype, 999), normal(rng, dtype, 999)
+    assert_close(F.gelu(x, "tanh"), reference.gelu(x, "tanh"))
+    assert_close(F.gelu_backward(dy, x, approximate="tanh"),
+                 reference.gelu_backward(dy, x, "tanh"))
+    assert np.abs(F.gelu(x, "tanh") - F.gelu(x)).max() > 1e-4           # it is another function
+    for far in (1e30, np.inf, -1e4, -np.inf):
+        gradient = F.gelu_backward(np.ones(20, dtype), np.full(20, far, dtype), "tanh")
+        np.testing.assert_allclose(gradient, far > 0)
+
+
+def test_gelu_elu_and_silu_are_accurate_everywhere(dtype):
+    """Relative to the result, also where that is a tiny number."""
+    x = np.concatenate([np.linspace(-6, 12, 4001), np.geomspace(1e-12, 1, 500),
+                        -np.geomspace(1e-12, 1, 500)]).astype(dtype)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(F.gelu(x), reference.gelu(x), rtol=40 * eps)
+    np.testing.assert_allclose(F.elu(x), reference.elu(x), rtol=8 * eps)
+    np.testing.assert_allclose(F.silu(x), reference.silu(x), rtol=16 * eps)
 
 
 @given(shape=st.lists(st.integers(1, 5) | st.sampled_from([10, 17, 33]), min_size=1, max_size=4),

@@ -3,6 +3,8 @@
 Most of these calls have crashed one library or another.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -50,22 +52,52 @@ GOOD = {
     "tanh_backward": ((X, X), ("dy", "y")),
     "sigmoid": ((X,), ("x",)),
     "sigmoid_backward": ((X, X), ("dy", "y")),
+    "elu": ((X,), ("x",)),
+    "elu_backward": ((X, X), ("dy", "x")),
+    "gelu": ((X,), ("x",)),
+    "gelu_backward": ((X, X), ("dy", "x")),
+    "silu": ((X,), ("x",)),
+    "silu_backward": ((X, X), ("dy", "x")),
+    "add": ((X, X), ("x", "other")),
+    "concat_backward": ((X, [1, 3]), ("dy",)),
+    "zero_pad2d": ((X, 1), ("x",)),
+    "zero_pad2d_backward": ((X, (4, 4), 1), ("dy",)),
+    "adaptive_avg_pool2d": ((X, 3), ("x",)),
+    "adaptive_avg_pool2d_backward": ((POOLED, X.shape), ("dy",)),
+    "interpolate": ((X, 3), ("x",)),
+    "interpolate_backward": ((POOLED, X.shape, 3), ("dy",)),
+    "conv_transpose2d": ((Y, W, np.ones(4, "f4")), ("x", "weight", "bias")),
+    "conv_transpose2d_backward": ((X, Y, W), ("dy", "x", "weight")),
+    "dropout": ((X,), ("x",)),
+    "dropout_backward": ((X,), ("dy",)),
+    "dropout2d": ((X,), ("x",)),
+    "dropout2d_backward": ((X,), ("dy",)),
+    "batch_norm": ((X, np.zeros(4, "f4"), np.ones(4, "f4"), np.ones(4, "f4"), np.ones(4, "f4")),
+                   ("x", "running_mean", "running_var", "weight", "bias")),
+    "batch_norm_backward": ((X, X, np.zeros(4, "f4"), np.ones(4, "f4"), np.ones(4, "f4")),
+                            ("dy", "x", "running_mean", "running_var", "weight")),
+    "group_norm": ((X, 2, np.ones(4, "f4"), np.ones(4, "f4")), ("x",)),
+    "group_norm_backward": ((X, X, 2), ("dy", "x")),
     "softmax": ((ROWS,), ("x",)),
     "softmax_backward": ((ROWS, ROWS), ("dy", "y")),
     "cross_entropy": ((OUT, LABELS), ("logits",)),
     "cross_entropy_backward": ((OUT, LABELS), ("logits",)),
-    "mse_loss": ((ROWS, ROWS), ("prediction", "target")),
-    "mse_loss_backward": ((ROWS, ROWS), ("prediction", "target")),
+    **{f"{name}{backward}": ((ROWS, ROWS), ("prediction", "target"))
+       for name in ("mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits")
+       for backward in ("", "_backward")},
     "flatten": ((X,), ("x",)),
     "flatten_backward": ((np.ones((2, 144), "f4"), X.shape), ("dy",)),
 }
-ANY_RANK = "relu", "leaky_relu", "tanh", "sigmoid", "softmax", "mse_loss", "flatten"
+ELEMENTWISE_LOSSES = "mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits"
+ANY_RANK = ("relu", "leaky_relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softmax", "flatten",
+            "add", "dropout", *ELEMENTWISE_LOSSES)
 
 
 def spoil(function):
     """Each array of a right call replaced by one of a wrong kind."""
     arguments, names = GOOD[function]
-    matching = function.endswith("_backward") or function == "mse_loss"     # shapes must agree
+    # Whether shapes must agree.
+    matching = function.endswith("_backward") or function in ELEMENTWISE_LOSSES
     for at, (argument, array) in enumerate(zip(names, arguments)):
         def wrong(what, value, names=argument, error=ValueError):
             refused(f"{function}, {argument} {what}", names, getattr(F, function),
@@ -185,6 +217,123 @@ refused("global_avg_pool2d_backward, dy with pixels", "dy", F.global_avg_pool2d_
         X.shape)
 refused("global_avg_pool2d of nothing", "x", F.global_avg_pool2d, X[:, :, :0])
 
+# --- normalisation, dropout, other sizes, transposed convolution ---------------------------------
+
+STATISTICS = np.zeros(4, "f4"), np.ones(4, "f4")
+for value in (-1.0, np.nan, np.inf):
+    refused(f"batch_norm, eps={value}", "eps", F.batch_norm, X, *STATISTICS, eps=value)
+    refused(f"group_norm, eps={value}", "eps", F.group_norm, X, 2, eps=value)
+for value in (-0.1, 1.5, np.nan):
+    refused(f"batch_norm, momentum={value}", "momentum", F.batch_norm, X, training=True,
+            momentum=value)
+refused("batch_norm, no statistics", "running_mean", F.batch_norm, X)
+refused("batch_norm_backward, no statistics", "running_mean", F.batch_norm_backward, X, X)
+refused("batch_norm, one of them", "running_var", F.batch_norm, X, STATISTICS[0])
+refused("batch_norm, one of them in training", "running_var", F.batch_norm, X, STATISTICS[0],
+        training=True)
+refused("batch_norm, statistics as a list", "running_mean", F.batch_norm, X, [0.0] * 4,
+        [1.0] * 4, training=True, error=TypeError)
+for at, name in enumerate(("running_mean", "running_var", "weight", "bias")):
+    arrays = [np.ones(4, "f4")] * 4
+    arrays[at] = np.ones(3, "f4")
+    refused(f"batch_norm, {name} too short", name, F.batch_norm, X, *arrays)
+READ_ONLY_4 = np.ones(4, "f4")
+READ_ONLY_4.flags.writeable = False
+refused("batch_norm, statistics read-only", "running", F.batch_norm, X, READ_ONLY_4, READ_ONLY_4,
+        training=True)
+for shape in ((1, 4, 1, 1), (1, 4), (1, 4, 1)):
+    refused(f"batch_norm of one value, {shape}", "more than one value", F.batch_norm,
+            np.ones(shape, "f4"), training=True)
+    refused(f"group_norm of one value, {shape}", "more than one value", F.group_norm,
+            np.ones(shape, "f4"), 4)
+for shape in ((4,), (2, 4, 1, 1, 1), (), (2, 0, 3, 3)):
+    refused(f"batch_norm of shape {shape}", "x", F.batch_norm, np.ones(shape, "f4"), *STATISTICS)
+    refused(f"group_norm of shape {shape}", "x", F.group_norm, np.ones(shape, "f4"), 2)
+for value in (0, -1, 3, 8, HUGE):
+    refused(f"num_groups={value}", "num_groups", F.group_norm, X, value)
+for value in (2.0, "2", None, True):
+    refused(f"num_groups={value!r}", "num_groups", F.group_norm, X, value, error=TypeError)
+
+for value in (-0.1, 1.1, np.nan, np.inf):
+    refused(f"dropout, p={value}", "p", F.dropout, X, value)
+    refused(f"dropout2d, p={value}", "p", F.dropout2d, X, value)
+for value in ("0.5", None, [0.5], True):
+    refused(f"dropout, p={value!r}", "p", F.dropout, X, value, error=TypeError)
+for value in (-1, 2**64):
+    refused(f"dropout, key={value}", "key", F.dropout, X, 0.5, value)
+for value in (1.5, "1", None, True):
+    refused(f"dropout, key={value!r}", "key", F.dropout, X, 0.5, value, error=TypeError)
+
+for value in (0, -1, HUGE, (2, 0), (), (1, 2, 3)):
+    refused(f"output_size={value}", "output_size", F.adaptive_avg_pool2d, X, value)
+    refused(f"interpolate, size={value}", "size", F.interpolate, X, value)
+for value in (1.5, "2", True):
+    refused(f"output_size={value!r}", "output_size", F.adaptive_avg_pool2d, X, value,
+            error=TypeError)
+    refused(f"interpolate, size={value!r}", "size", F.interpolate, X, value, error=TypeError)
+for value in (0, -1.0, np.nan, np.inf, 0.1, (2, 0), (1, 2, 3), ()):
+    refused(f"scale_factor={value}", "scale_factor", F.interpolate, X, scale_factor=value)
+refused("scale_factor as text", "scale_factor", F.interpolate, X, scale_factor="2",
+        error=TypeError)
+refused("a scale too large", "large|size", F.interpolate, X, scale_factor=1e9)
+refused("a size too large", "large", F.interpolate, X, 2**24)
+refused("an output_size too large", "large", F.adaptive_avg_pool2d, X, 2**24)
+refused("neither size nor scale_factor", "size", F.interpolate, X)
+refused("both size and scale_factor", "size", F.interpolate, X, 2, 2.0)
+refused("interpolate, mode", "mode", F.interpolate, X, 2, mode="bilinear")
+for function, arguments in ((F.adaptive_avg_pool2d, (2,)), (F.interpolate, (2,))):
+    refused(f"{function.__name__} of nothing", "x", function, X[:, :, :0], *arguments)
+for shape in ((2, 4, 3, 4), (2, 5, 3, 3), (1, 4, 3, 3)):
+    refused(f"interpolate_backward, dy of shape {shape}", "dy", F.interpolate_backward,
+            np.ones(shape, "f4"), X.shape, 3)
+
+for value in ((1, 2), (), (1, 2, 3, 4, 5), (-6, 0, 0, 0), -3, HUGE, 2**24):
+    refused(f"zero_pad2d, padding={value}", "padding|large", F.zero_pad2d, X, value)
+for value in (1.5, "1", None, True, (1, 1, 1, 0.5)):
+    refused(f"zero_pad2d, padding={value!r}", "padding", F.zero_pad2d, X, value, error=TypeError)
+refused("zero_pad2d of nothing", "pixel", F.zero_pad2d, X[:, :, :0], 1)
+refused("zero_pad2d_backward, dy too small", "dy", F.zero_pad2d_backward, X, (4, 5), 1)
+
+refused("group_norm_backward, weight too short", "weight", F.group_norm_backward, X, X, 2,
+        np.ones(3, "f4"))
+refused("concat of nothing", "arrays", F.concat, [])
+refused("concat of an array", "arrays", F.concat, X, error=TypeError)
+refused("concat of a word", "arrays", F.concat, "ab", error=TypeError)
+refused("concat, sizes differ", r"arrays\[1\]", F.concat, [X, X[:, :, 1:]])
+refused("concat, batches differ", r"arrays\[1\]", F.concat, [X, X[:1]])
+refused("concat, ranks differ", r"arrays\[1\]", F.concat, [X, ROWS])
+refused("concat, types differ", r"arrays\[1\]", F.concat, [X, X.astype("f8")], error=TypeError)
+for value in ([4, 1], [3], [], [5, -1]):
+    refused(f"concat_backward, channels={value}", "channels", F.concat_backward, X, value)
+refused("concat_backward, channels of floats", "channels", F.concat_backward, X, [2.0, 2.0],
+        error=TypeError)
+
+for option in ("stride", "dilation", "groups"):
+    for value in (0, -1, HUGE):
+        refused(f"conv_transpose2d, {option}={value}", option, F.conv_transpose2d, Y, W,
+                **{option: value})
+    refused(f"conv_transpose2d, {option}='1'", option, F.conv_transpose2d, Y, W,
+            error=TypeError, **{option: 1.5})
+for value in (-1, (0, -2), HUGE, 3, 2**31 - 1):
+    refused(f"conv_transpose2d, padding={value}", "padding", F.conv_transpose2d, Y, W,
+            padding=value)
+refused("conv_transpose2d, padding='same'", "padding", F.conv_transpose2d, Y, W, padding="same",
+        error=TypeError)
+for value in (1, (0, 1), -1, HUGE):
+    refused(f"conv_transpose2d, output_padding={value}", "output_padding", F.conv_transpose2d, Y,
+            W, output_padding=value)
+refused("conv_transpose2d, output_padding of the stride", "output_padding", F.conv_transpose2d, Y,
+        W, stride=2, output_padding=2)
+refused("conv_transpose2d, result too large", "large", F.conv_transpose2d, Y, W, stride=2**24)
+refused("conv_transpose2d, channels differ", "weight", F.conv_transpose2d, X, W)
+refused("conv_transpose2d, groups", "groups", F.conv_transpose2d, Y, W, groups=3)
+refused("conv_transpose2d, bias too long", "bias", F.conv_transpose2d, Y, W, np.ones(5, "f4"))
+refused("conv_transpose2d of nothing", "x", F.conv_transpose2d, Y[:, :, :0], W)
+refused("conv_transpose2d, empty weight", "weight", F.conv_transpose2d, Y, W[:, :, :0])
+for shape in ((2, 4, 6, 5), (1, 4, 6, 6), (2, 8, 6, 6), (2, 4, 0, 6)):
+    refused(f"conv_transpose2d_backward, dy of shape {shape}", "dy", F.conv_transpose2d_backward,
+            np.ones(shape, "f4"), Y, W)
+
 # --- linear, activations, losses ------------------------------------------------------------
 
 refused("linear, features differ", "weight", F.linear, ROWS, MATRIX[:, :6])
@@ -206,6 +355,13 @@ for value in ("0.1", None, [0.1, 0.2]):
     refused(f"negative_slope={value!r}", "negative_slope", F.leaky_relu, ROWS, value,
             error=TypeError)
 
+for value in (np.nan, np.inf):
+    refused(f"alpha={value}", "alpha", F.elu, ROWS, value)
+for value in ("0.1", None):
+    refused(f"alpha={value!r}", "alpha", F.elu, ROWS, value, error=TypeError)
+for value in ("tan", None, 1):
+    refused(f"approximate={value!r}", "approximate", F.gelu, ROWS, value)
+
 for function in (F.cross_entropy, F.cross_entropy_backward):
     name = function.__name__
     for value in (3, -1, 100, 2**31, 2**32, -2**63):
@@ -222,6 +378,34 @@ for function in (F.cross_entropy, F.cross_entropy_backward):
     refused(f"{name}, no classes", "logits|labels", function, OUT[:, :0], LABELS)
     refused(f"{name}, ragged labels", "labels", function, OUT, [0, 1, [2], 0, 1],
             error=(TypeError, ValueError))
+    for value in ("average", None, 1):
+        refused(f"{name}, reduction={value!r}", "reduction", function, OUT, LABELS,
+                reduction=value)
+    for value in (-0.1, 1.5, np.nan):
+        refused(f"{name}, label_smoothing={value}", "label_smoothing", function, OUT, LABELS,
+                label_smoothing=value)
+    for value in ([1, 2], [1, 2, -1], [1, 2, np.inf], np.ones((3, 1))):
+        refused(f"{name}, weight={value}", "weight", function, OUT, LABELS, weight=value)
+    refused(f"{name}, weight of text", "weight", function, OUT, LABELS, weight=["a", "b", "c"],
+            error=TypeError)
+    for value in (0.5, None, "0", True):
+        refused(f"{name}, ignore_index={value!r}", "ignore_index", function, OUT, LABELS,
+                ignore_index=value, error=TypeError)
+    for shape in ((5, 2), (4, 3), (5, 3, 1)):
+        refused(f"{name}, probabilities of shape {shape}", "labels", function, OUT,
+                np.ones(shape, "f4"), error=(ValueError, TypeError))
+    refused(f"{name}, probabilities of another type", "labels", function, OUT, np.ones((5, 3)),
+            error=TypeError)
+for function in (F.binary_cross_entropy_with_logits, F.binary_cross_entropy_with_logits_backward):
+    for option in ("weight", "pos_weight"):
+        for shape in ((6,), (5, 1, 1), (2, 5, 7)):
+            refused(f"{function.__name__}, {option} of shape {shape}", option, function, ROWS, ROWS,
+                    **{option: np.ones(shape, "f4")})
+        refused(f"{function.__name__}, {option} of another type", option, function, ROWS, ROWS,
+                error=TypeError, **{option: np.ones(7)})
+for value in (0, -1, np.nan, np.inf):
+    refused(f"huber_loss, delta={value}", "delta", F.huber_loss, ROWS, ROWS, delta=value)
+refused("mse_loss, reduction", "reduction", F.mse_loss, ROWS, ROWS, "average")
 refused("mse_loss would broadcast", "target", F.mse_loss, ROWS, ROWS[:, :1])
 refused("mse_loss_backward would broadcast", "target", F.mse_loss_backward, ROWS, ROWS[:1])
 
@@ -244,6 +428,40 @@ refused("sgd_step, velocity read-only", "velocity", F.sgd_step, LONG.copy(), LON
 refused("sgd_step, weight of integers", "weight", F.sgd_step, np.ones(10, int), LONG, LONG, **STEP,
         error=TypeError)
 
+ADAM = partial(F.adam_step, step=1)
+for function, kept in ((ADAM, ("exp_avg", "exp_avg_sq")), (F.rmsprop_step, ("square_avg",))):
+    def averages(**others):
+        return {**{name: LONG.copy() for name in kept}, **others}
+
+    name = kept[0]
+    refused(f"{name}, grad too short", "grad", function, LONG.copy(), LONG[:9], **averages())
+    refused(f"{name}, grad of another type", "grad", function, LONG.copy(), LONG.astype("f8"),
+            error=TypeError, **averages())
+    refused(f"{name}, weight read-only", "weight", function, READ_ONLY, LONG, **averages())
+    refused(f"{name}, weight with gaps", "weight", function, np.ones(20, "f4")[::2], LONG,
+            **averages())
+    for average in kept:
+        refused(f"{average} too short", average, function, LONG.copy(), LONG,
+                **averages(**{average: LONG[:9].copy()}))
+        refused(f"{average} read-only", average, function, LONG.copy(), LONG,
+                **averages(**{average: READ_ONLY}))
+        refused(f"{average} of another type", average, function, LONG.copy(), LONG,
+                error=TypeError, **averages(**{average: np.zeros(10)}))
+        refused(f"no {average}", average, function, LONG.copy(), LONG, error=TypeError,
+                **averages(**{average: None}))
+    for option in ("lr", "eps", "weight_decay"):
+        for value in (-1, np.nan, np.inf):
+            refused(f"{name}, {option}={value}", option, function, LONG.copy(), LONG,
+                    **averages(**{option: value}))
+for value in ((0.9, 1), (-0.1, 0.9), (0.9,), 0.9, (0.9, np.nan)):
+    refused(f"betas={value}", "betas", ADAM, LONG.copy(), LONG, exp_avg=LONG.copy(),
+            exp_avg_sq=LONG.copy(), betas=value)
+for value in (0, -1):
+    refused(f"adam_step, step={value}", "step", F.adam_step, LONG.copy(), LONG, LONG.copy(),
+            LONG.copy(), value)
+refused("momentum without a buffer", "momentum_buffer", F.rmsprop_step, LONG.copy(), LONG,
+        LONG.copy(), momentum=0.9, error=TypeError)
+
 IMAGES = np.zeros((5, 3, 4, 4), np.uint8)
 THREE = np.zeros(3), np.ones(3)
 for value in (5, -1, 2**62, -2**63):
@@ -261,6 +479,38 @@ refused("gather_batch, object images", "images", F.gather_batch, IMAGES.astype(o
         np.array([0]), *THREE, np.float32, error=TypeError)
 refused("gather_batch, integers out", "dtype", F.gather_batch, IMAGES, np.array([0]), *THREE,
         np.int32, error=(TypeError, ValueError))
+
+# --- augmentation ----------------------------------------------------------------------------
+
+LINE = np.zeros((2, 4), int)
+for value in (5, -1, 2**62, -2**63):
+    refused(f"remap, index {value}", "indices", F.remap, IMAGES, [0, value], LINE, LINE)
+for value in (4, 2**31, 2**62):
+    for name, arguments in (("rows", (LINE + value, LINE)), ("columns", (LINE, LINE + value))):
+        refused(f"remap, {name} of {value}", name, F.remap, IMAGES, [0, 1], *arguments)
+refused("remap, rows of fewer images", "rows", F.remap, IMAGES, [0, 1], LINE[:1], LINE)
+refused("remap, columns of no axis", "columns", F.remap, IMAGES, [0, 1], LINE, LINE[0])
+refused("remap, float rows", "rows", F.remap, IMAGES, [0, 1], LINE * 0.5, LINE, error=TypeError)
+refused("remap, no images", "images", F.remap, IMAGES[0], [0], LINE[:1], LINE[:1])
+refused("remap, complex images", "images", F.remap, IMAGES.astype(complex), [0], LINE[:1],
+        LINE[:1], error=TypeError)
+MATRICES = np.zeros((5, 6))
+for fill in (-1, 256, np.nan, [1, 2], np.zeros((3, 1))):
+    refused(f"remap, fill={fill}", "fill", F.remap, IMAGES, [0, 1], LINE, LINE, fill)
+    refused(f"warp_affine, fill={fill}", "fill", F.warp_affine, IMAGES, MATRICES, fill=fill)
+    refused(f"erase, value={fill}", "value", F.erase, IMAGES, np.zeros((5, 4), int), fill)
+refused("warp_affine, fill of floats", "fill", F.warp_affine, IMAGES / 1, MATRICES, fill=np.inf)
+refused("warp_affine, a word as fill", "fill", F.warp_affine, IMAGES, MATRICES, fill="black",
+        error=TypeError)
+for matrices in (MATRICES[:4], MATRICES[:, :4], MATRICES[0], MATRICES + np.nan):
+    refused(f"warp_affine, matrices {matrices.shape}, {matrices.flat[0]}", "matrices",
+            F.warp_affine, IMAGES, matrices)
+refused("warp_affine, interpolation", "interpolation", F.warp_affine, IMAGES, MATRICES, "cubic")
+for box in ((0, 0, 5, 1), (0, 0, 1, 5), (4, 0, 1, 0), (-1, 0, 1, 1), (0, 0, -1, 1), (5, 0, 0, 0),
+            (2**62, 0, 2**62, 1), (1, 0, 2**63 - 1, 1)):
+    refused(f"erase, {box}", "boxes", F.erase, IMAGES, [box] * 5)
+refused("erase, fewer boxes", "boxes", F.erase, IMAGES, np.zeros((4, 4), int))
+
 for size in ((2, 4, 6, 5), (3, 4, 6, 6), (2, 4, 36), (2, -4, -6, 6), (2, 4, HUGE, 6), ()):
     refused(f"flatten_backward, input_size={size}", "input_size|dy", F.flatten_backward,
             np.ones((2, 144), "f4"), size)

@@ -43,8 +43,8 @@ def quick(tmp_path_factory):
 
 def test_all_suites_run(quick):
     _, suites = quick
-    assert list(suites) == ["training", "inference", "kernels", "pools", "memory", "scaling",
-                            "errors"]
+    assert list(suites) == ["training", "inference", "kernels", "pools", "optimizers", "memory",
+                            "scaling", "errors"]
     for name in ("training", "inference"):
         assert [(result["net"], result["batch"]) for result in suites[name]] == [("A", 1), ("A", 2)]
     assert {result["pass"] for result in suites["kernels"]} == PASSES
@@ -69,9 +69,11 @@ def test_numbers_come_with_quartiles_and_peak(quick):
 def test_peers_where_they_are_installed(quick):
     printed, suites = quick
     torch, onnx = installed("torch"), installed("onnxruntime") and installed("onnx")
-    for name in ("training", "inference", "kernels", "pools", "memory"):
+    for name in ("training", "inference", "kernels", "pools", "optimizers", "memory"):
         for result in suites[name]:
             assert ("ratio" in result) == torch
+    for result in suites["optimizers"]:         # PyTorch has no fused RMSprop
+        assert ("fused_ratio" in result) == (torch and result["optimizer"] != "RMSprop")
     for result in suites["inference"]:
         assert ("onnx_ratio" in result) == onnx
     assert ("PyTorch is not installed" in printed) == (not torch)
@@ -127,5 +129,5 @@ def test_held_to_instruction_sets(tmp_path):
 def test_an_unknown_suite():
     done = run("nonsense")
     assert done.returncode == 2
-    assert ("unknown suite 'nonsense'; choose from training, inference, kernels, pools, memory, "
-            "scaling, errors") in done.stderr
+    assert ("unknown suite 'nonsense'; choose from training, inference, kernels, pools, "
+            "optimizers, memory, scaling, errors") in done.stderr

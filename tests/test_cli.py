@@ -112,6 +112,24 @@ class TestUse:
         accuracy = re.search(r"accuracy: ([\d.]+ % of 360 held-out images right)", output)[1]
         assert accuracy in told
 
+    def test_evaluate_tells_the_metrics_and_draws(self, trained, tmp_path):
+        model = trained[0] / "cycnn-digits.safetensors"
+        told, _ = cycnn("evaluate", model, "--data", "digits", cwd=tmp_path)
+        _, test = cn.data.load("digits")
+        probabilities = cn.load(model).predict_proba(test.images)
+        matrix = cn.metrics.confusion_matrix(probabilities, test.labels)
+        top = 100 * cn.metrics.top_k_accuracy(probabilities, test.labels, 5)
+        assert f"top 5:    {top:.2f} % have" in told
+        assert cn.metrics.classification_report(matrix, test.classes) in told
+        assert "picture:  cycnn-digits-evaluation.png\n" in told
+        picture = (tmp_path / "cycnn-digits-evaluation.png").read_bytes()
+        assert picture[:4] == b"\x89PNG" and len(picture) > 20_000
+        told, _ = cycnn("evaluate", model, "--data", "digits", "-o", "mine.svg", cwd=tmp_path)
+        assert "picture:  mine.svg\n" in told and b"<svg" in (tmp_path / "mine.svg").read_bytes()
+        told, _ = cycnn("evaluate", model, "--data", "digits", "--no-plot", cwd=tmp_path)
+        assert "picture" not in told
+        assert len(list(tmp_path.iterdir())) == 2
+
     def test_evaluate_all_of_a_folder(self, trained, pictures, tmp_path):
         """The folder holds just the held-out digits: all of them give the known accuracy."""
         folder, output = trained
@@ -173,7 +191,7 @@ class TestUse:
         before = cn.get_num_threads()
         try:
             assert cli.main(["evaluate", str(trained[0] / "cycnn-digits.safetensors"), "--data",
-                             "digits", "--threads", "1"]) == 0
+                             "digits", "--threads", "1", "--no-plot"]) == 0
             assert cn.get_num_threads() == 1
         finally:
             cn.set_num_threads(before)
@@ -256,6 +274,14 @@ class TestMistakes:
         assert "takes images of (1, 8, 8)" in self.refused(capsys, "evaluate", model, "--data",
                                                            "odd.npz")
         np.savez("names.npz", x=np.zeros((20, 8, 8)), y=np.arange(20) % 2, classes=["0", "cat"])
+        few = models.convnet((1, 8, 8), 3)
+        few.input_shape = 1, 8, 8
+        cn.save(few, "few.safetensors")
+        assert "knows 3 classes, digits has 10" in self.refused(capsys, "evaluate",
+                                                                "few.safetensors", "--data",
+                                                                "digits")
+        assert "there is no folder no" in self.refused(capsys, "evaluate", model, "--data",
+                                                       "digits", "-o", "no/x.png")
         assert "does not know the class 'cat'" in self.refused(capsys, "evaluate", model, "--data",
                                                                "names.npz")
         np.savez("one.npz", x=np.zeros((2, 8, 8)), y=[0, 1])

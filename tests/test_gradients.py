@@ -74,7 +74,8 @@ def test_flatten(rng):
 
 
 @pytest.mark.parametrize("name, from_output", [
-    ("relu", True), ("leaky_relu", False), ("tanh", True), ("sigmoid", True), ("softmax", True)])
+    ("relu", True), ("leaky_relu", False), ("tanh", True), ("sigmoid", True), ("elu", False),
+    ("gelu", False), ("silu", False), ("softmax", True)])
 def test_activations(name, from_output, rng):
     forward, backward = getattr(F, name), getattr(F, f"{name}_backward")
     x = normal(rng, np.float64, 3, 4, 5)
@@ -83,9 +84,18 @@ def test_activations(name, from_output, rng):
 
 
 def test_losses(rng):
-    logits, labels = normal(rng, np.float64, 6, 5), rng.integers(0, 5, 6)
-    check(rng, lambda x: F.cross_entropy(x, labels),
-          lambda dy, x: dy * F.cross_entropy_backward(x, labels), logits)
-    target = normal(rng, np.float64, 6, 5)
-    check(rng, lambda x: F.mse_loss(x, target),
-          lambda dy, x: dy * F.mse_loss_backward(x, target), logits)
+    """Mean and sum; each row, or number, of "none" is a loss of its own."""
+    logits, labels = normal(rng, np.float64, 6, 5), np.array([0, 4, -100, 1, 2, 2])
+    soft, weight = rng.dirichlet(np.ones(5), 6), rng.random(5)
+    for target in (labels, soft):
+        for options in ({}, {"label_smoothing": 0.2, "weight": weight}):
+            for reduction in ("mean", "sum", "none"):
+                check(rng, partial(F.cross_entropy, labels=target, reduction=reduction, **options),
+                      lambda dy, x: np.reshape(dy, (-1, 1)) * F.cross_entropy_backward(
+                          x, target, reduction=reduction, **options), logits)
+    for name, options in (("mse_loss", {}), ("l1_loss", {}), ("huber_loss", {"delta": 0.7}),
+                          ("binary_cross_entropy_with_logits", {"pos_weight": 3 * weight})):
+        for reduction in ("mean", "sum", "none"):
+            check(rng, partial(getattr(F, name), target=soft, reduction=reduction, **options),
+                  lambda dy, x: dy * getattr(F, f"{name}_backward")(
+                      x, soft, reduction=reduction, **options), logits)

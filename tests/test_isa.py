@@ -15,7 +15,8 @@ USABLE = [level for level in cpu.supported_levels(cpu.feature_words()) if level 
 KERNEL_TESTS = ["test_conv.py", "test_conv_strips.py", "test_winograd.py", "test_chain.py",
                 "test_chain_pool.py",
                 "test_pool.py", "test_linear.py", "test_activation.py", "test_loss.py",
-                "test_update.py"]
+                "test_update.py", "test_norm.py", "test_resample.py", "test_conv_transpose.py",
+                "test_dropout.py", "test_inference.py"]
 
 
 def test_the_best_one_is_loaded():

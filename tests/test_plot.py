@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import cycnn as cn
-from cycnn.plot import plot_history, plot_predictions, plot_training
+from cycnn.plot import (plot_confusion_matrix, plot_evaluation, plot_history, plot_predictions,
+                        plot_training)
 
 pytest.importorskip("matplotlib")
 GREEN, RED = "#1a7f37", "#cf222e"
@@ -107,6 +108,55 @@ def test_training_without_mistakes_has_no_row_for_them(history, answers):
     keep = np.arange(12) != 2
     figure = plot_training(history, images[keep], probabilities[keep], labels[keep], classes)
     assert len(figure.subfigs) == 2
+
+
+def test_a_confusion_matrix(tmp_path):
+    matrix = np.array([[8, 2, 0], [0, 5, 0], [1, 0, 0]])
+    figure = plot_confusion_matrix(matrix, ["cat", "dog", "fish"], tmp_path / "matrix.png")
+    axes, = figure.axes
+    np.testing.assert_allclose(axes.images[0].get_array(), [[0.8, 0.2, 0], [0, 1, 0], [1, 0, 0]])
+    numbers = {(text.get_position()[1], text.get_position()[0]): int(text.get_text())
+               for text in axes.texts}
+    assert numbers == {(0, 0): 8, (0, 1): 2, (1, 1): 5, (2, 0): 1}
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["cat", "dog", "fish"]
+    assert (tmp_path / "matrix.png").read_bytes()[:4] == b"\x89PNG"
+    for classes, numbers, names in ((30, 0, 30), (80, 0, None)):
+        axes, = plot_confusion_matrix(np.eye(classes, dtype=int)).axes
+        assert len(axes.texts) == numbers
+        assert names is None or len(axes.get_yticklabels()) == names
+    for wrong in (np.zeros((2, 3)), np.zeros(4), np.zeros((0, 0))):
+        with pytest.raises(ValueError, match="matrix must be"):
+            plot_confusion_matrix(wrong)
+    with pytest.raises(ValueError, match="classes must be 3"):
+        plot_confusion_matrix(matrix, ["cat"])
+
+
+def test_an_evaluation_shows_the_matrix_and_the_surest_mistakes(answers, tmp_path):
+    images, probabilities, labels, classes = answers
+    probabilities[4] = 0.5, 0.1, 0.4
+    matrix = cn.metrics.confusion_matrix(probabilities, labels)
+    figure = plot_evaluation(matrix, images, probabilities, labels, classes,
+                             tmp_path / "all.png", title="pets")
+    # The first picture is the matrix; then come the mistakes alone, the surest first.
+    shown = captions(figure)[1:]
+    assert [text.split("\n")[:2] for text in shown] == [["cat", "95 %"], ["cat", "50 %"]]
+    assert [part.get_suptitle() for part in figure.subfigs] == [
+        "pets", "2 mistakes in 12 images, the surest first"]
+    assert (tmp_path / "all.png").stat().st_size > 10_000
+
+
+def test_an_evaluation_without_mistakes_or_with_many(answers):
+    images, _, labels, classes = answers
+    right = np.eye(3)[labels]
+    figure = plot_evaluation(np.diag([4, 4, 4]), images, right, labels, classes)
+    assert len(captions(figure)) == 1
+    figure = plot_evaluation(np.diag([4, 4, 4]), images[:0], right[:0], labels[:0], classes)
+    assert len(captions(figure)) == 1
+    wrong = np.roll(right, 1, axis=1)
+    figure = plot_evaluation(cn.metrics.confusion_matrix(wrong, labels), *(
+        array.repeat(3, axis=0) for array in (images, wrong, labels)), classes)
+    assert len(captions(figure)) == 1 + 20
+    assert figure.subfigs[1].get_suptitle() == "36 mistakes in 12 images, the 20 surest"
 
 
 def test_the_users_matplotlib_is_left_alone(history, tmp_path):

@@ -5,6 +5,8 @@ A new format is one file here that ends in a `Dataset`, and one line in `load`.
 
 from pathlib import Path
 
+from . import augment
+from .balance import class_weights
 from .dataset import Dataset
 from .digits import load_digits
 from .folder import load_folder, read_picture
@@ -13,8 +15,8 @@ from .npz import load_npz
 from .sources import SOURCES, DataNotFoundError, load_source
 from .split import split
 
-__all__ = ["Dataset", "DataNotFoundError", "load", "load_digits", "load_folder", "load_npz",
-           "load_source", "read_idx", "read_picture", "split"]
+__all__ = ["Dataset", "DataNotFoundError", "augment", "class_weights", "load", "load_digits",
+           "load_folder", "load_npz", "load_source", "read_idx", "read_picture", "split"]
 
 NAMES = ["digits", *SOURCES]
 

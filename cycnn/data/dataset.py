@@ -4,7 +4,9 @@ import operator
 
 import numpy as np
 
+from .. import batches
 from ..functional import _check
+from .lazy import Rows
 
 
 class Dataset:
@@ -16,7 +18,8 @@ class Dataset:
         ``(N, C, H, W)``, or ``(N, H, W)`` for grey images, or ``(N, H, W, 1)`` or ``(N, H, W, 3)``
         with the channels last. uint8 and floats are kept as they are, without a copy; other
         integers become uint8 where they fit 0 to 255 and float32 where they do not; float16
-        becomes float32.
+        becomes float32. What is memory-mapped, or read in parts like an h5py data set, stays on
+        the disk: it is kept as it is, whatever its type, and not searched for NaN.
     labels : array_like of int
         ``(N,)``, each from 0 to ``len(classes) - 1``.
     classes : sequence of str, optional
@@ -26,7 +29,8 @@ class Dataset:
     Attributes
     ----------
     images : ndarray
-        ``(N, C, H, W)``, uint8, float32 or float64. A view of what was given where it can be.
+        ``(N, C, H, W)``, uint8, float32 or float64. A view of what was given where it can be. Of
+        images on the disk what was given, or a :class:`cycnn.data.lazy.Rows`, which reads them.
     labels : ndarray of int64
         ``(N,)``.
     classes : list of str
@@ -72,13 +76,14 @@ class Dataset:
         Returns
         -------
         Dataset
-            For a slice (which copies nothing), an array of integers or an array of booleans.
+            For a slice (which copies nothing), an array of integers or an array of booleans (which
+            copy nothing of what is on the disk).
         tuple of (ndarray, int)
             For one integer: the image ``(C, H, W)`` and its label.
         """
         if not isinstance(index, (slice, list, np.ndarray)):
             index = operator.index(index)
-            return self.images[index], int(self.labels[index])
+            return np.asarray(self.images[index]), int(self.labels[index])
         if not isinstance(index, slice):
             index = np.asarray(index)
             if index.dtype.kind not in "iub" and index.size == 0:
@@ -88,7 +93,7 @@ class Dataset:
                                 f"integers or booleans; got dtype {index.dtype}, "
                                 f"shape {index.shape}")
         part = object.__new__(Dataset)
-        part.images, part.labels = self.images[index], self.labels[index]
+        part.images, part.labels = _chosen(self.images, index), self.labels[index]
         part.classes = self.classes
         return part
 
@@ -99,19 +104,33 @@ class Dataset:
                 f"{len(self.classes)} classes: {shown})")
 
 
+def _chosen(images, index):
+    """The images at a slice or an array of indices, none of them read yet if they are on a disk."""
+    if not batches.stays_on_disk(images) or (isinstance(index, slice)
+                                             and isinstance(images, np.ndarray)):
+        return images[index]
+    return Rows(images, np.arange(len(images))[index])
+
+
 def _images(images):
     """`images` as (N, C, H, W), of a type that the trainer takes."""
-    images = np.asarray(images)
-    if images.ndim == 3:
-        images = images[:, np.newaxis]
-    elif images.ndim == 4 and images.shape[3] in (1, 3) and images.shape[1] not in (1, 3):
-        images = images.transpose(0, 3, 1, 2)
-    if images.ndim != 4:
+    on_disk = batches.read_in_parts(images)
+    if not on_disk:
+        images = np.asarray(images)
+        on_disk = batches.stays_on_disk(images)
+    if isinstance(images, np.ndarray):
+        if images.ndim == 3:
+            images = images[:, np.newaxis]
+        elif images.ndim == 4 and images.shape[3] in (1, 3) and images.shape[1] not in (1, 3):
+            images = images.transpose(0, 3, 1, 2)
+    if len(images.shape) != 4:
         raise ValueError("images must have shape (N, C, H, W), (N, H, W) or (N, H, W, 3), "
                          f"got {images.shape}")
     if 0 in images.shape[1:]:
         raise ValueError(f"images must have at least one pixel, got shape {images.shape}")
-    if images.dtype == np.uint8:
+    if on_disk:
+        _check.floats(np.empty((0,), images.dtype), "images")           # its type
+    if images.dtype == np.uint8 or on_disk:
         return images
     if images.dtype.kind in "iu":
         fits = not images.size or (images.min() >= 0 and images.max() <= 255)

@@ -8,6 +8,7 @@ import numpy as np
 from .._extras import require
 from ..functional import _check
 from .dataset import Dataset
+from .lazy import Lazy
 from .split import split
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
@@ -16,7 +17,7 @@ _GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION = 0x0112       # the EXIF tag; 5 to 8 are the quarter turns
 
 
-def load_folder(path, image_size=None, test_fraction=0.2, channels=None):
+def load_folder(path, image_size=None, test_fraction=0.2, channels=None, in_memory=True):
     """The pictures of a folder as (train, test).
 
     Parameters
@@ -31,6 +32,9 @@ def load_folder(path, image_size=None, test_fraction=0.2, channels=None):
         The share held out where there is no ``test`` folder.
     channels : {1, 3}, optional
         Read all as grey, or all as colour; by default as grey if every picture is.
+    in_memory : bool
+        With False no picture is read until it is used, and again whenever it is: for folders larger
+        than memory. (Training reads them in a thread of its own.)
 
     Returns
     -------
@@ -46,7 +50,7 @@ def load_folder(path, image_size=None, test_fraction=0.2, channels=None):
     train, test = path / "train", path / "test"
     if not (train.is_dir() and test.is_dir()):
         classes = _classes(path)
-        whole = _read([_pictures(path, classes)], classes, image_size, channels)[0]
+        whole = _read([_pictures(path, classes)], classes, image_size, channels, in_memory)[0]
         return split(whole, test_fraction)
     classes = _classes(train)
     unknown = sorted(set(_subfolders(test)) - set(classes))
@@ -54,7 +58,8 @@ def load_folder(path, image_size=None, test_fraction=0.2, channels=None):
         raise ValueError(f"{test}: the class {unknown[0]!r} is not in {train}")
     # A class without test pictures is no mistake; one without training pictures is.
     tested = _pictures(test, classes, every_class=False)
-    return tuple(_read([_pictures(train, classes), tested], classes, image_size, channels))
+    return tuple(_read([_pictures(train, classes), tested], classes, image_size, channels,
+                       in_memory))
 
 
 def read_picture(path, channels=None, image_size=None):
@@ -116,7 +121,32 @@ def _pictures(folder, classes, every_class=True):
     return pictures
 
 
-def _read(parts, classes, image_size, channels):
+class Pictures(Lazy):
+    """Picture files as one array of images, read when they are asked for.
+
+    Parameters
+    ----------
+    files : list of Path
+    channels : {1, 3}
+    size : (int, int)
+        Height and width; pictures of other sizes are resized.
+    """
+
+    def __init__(self, files, channels, size):
+        super().__init__((len(files), channels, *size), np.uint8)
+        self.files = files
+
+    def read(self, indices):
+        _, channels, height, width = self.shape
+        images = np.empty((len(indices), height, width, channels), np.uint8)
+        for place, index in enumerate(indices):
+            with _opened(self.files[index]) as picture:
+                images[place] = _pixels(picture, channels, (height, width)).reshape(
+                    height, width, channels)
+        return images.transpose(0, 3, 1, 2)
+
+
+def _read(parts, classes, image_size, channels, in_memory):
     """A Dataset for each list of (file, label); all have the same size and channels."""
     if image_size is not None:
         image_size = _check.pair(image_size, "image_size", 1)
@@ -136,14 +166,9 @@ def _read(parts, classes, image_size, channels):
     channels = channels or (1 if all_grey else 3)
     datasets = []
     for part in parts:
-        shape = (len(part), *size) if channels == 1 else (len(part), *size, 3)
-        images = np.empty(shape, np.uint8)
-        for index, (file, _) in enumerate(part):
-            with _opened(file) as picture:
-                images[index] = _pixels(picture, channels, image_size)
-        # A picture 1 or 3 pixels wide would leave Dataset to guess which axis has the channels.
-        images = images[:, np.newaxis] if channels == 1 else images.transpose(0, 3, 1, 2)
-        datasets.append(Dataset(images, [label for _, label in part], classes))
+        images = Pictures([file for file, _ in part], channels, size)
+        datasets.append(Dataset(images[:] if in_memory else images, [label for _, label in part],
+                                classes))
     return datasets
 
 

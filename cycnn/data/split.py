@@ -22,7 +22,8 @@ def split(dataset, test_fraction=0.2, seed=0):
     Returns
     -------
     train, test : Dataset
-        Copies, each in the order of `dataset`.
+        Copies, each in the order of `dataset`; of images on the disk nothing is copied, and they
+        are read when they are used.
     """
     fraction = _check.number(test_fraction, "test_fraction", minimum=0, below=1)
     seed = _check.integer(seed, "seed", 0)

@@ -74,7 +74,7 @@ def _array(x, name):
 def _to_floats(x, name, dtype):
     if x.dtype.kind == "f" and x.dtype.itemsize in (4, 8):      # the other byte order
         return x.astype(x.dtype.newbyteorder("="))
-    if x.dtype.kind in "iub" or x.dtype == np.float16:
+    if x.dtype.kind in "iub" or x.dtype.kind == "f" and x.dtype.itemsize == 2:
         return x.astype(dtype)
     raise TypeError(f"{name} must be an array of real numbers (float32 or float64; integers and "
                     f"float16 are converted), got dtype {x.dtype}")
@@ -146,6 +146,14 @@ def number(value, name, minimum=None, below=None):
         bounds = "" if minimum is None else f" of at least {minimum}"
         bounds += "" if below is None else f" and below {below}"
         raise ValueError(f"{name} must be a finite number{bounds}, got {value!r}")
+    return result
+
+
+def positive(value, name):
+    """`value` as a finite float above 0."""
+    result = number(value, name, 0)
+    if result == 0:
+        raise ValueError(f"{name} must be above 0, got {value!r}")
     return result
 
 

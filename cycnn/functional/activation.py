@@ -11,8 +11,10 @@ from ..kernels import cpu
 from . import _check
 from ._memory import empty
 
-_RELU, _LEAKY_RELU, _TANH, _SIGMOID = (int(function) for function in (
-    kernels.RELU, kernels.LEAKY_RELU, kernels.TANH, kernels.SIGMOID))
+_RELU, _LEAKY_RELU, _TANH, _SIGMOID, _ELU, _GELU, _GELU_TANH, _SILU = (
+    int(function) for function in (
+        kernels.RELU, kernels.LEAKY_RELU, kernels.TANH, kernels.SIGMOID, kernels.ELU, kernels.GELU,
+        kernels.GELU_TANH, kernels.SILU))
 
 # The work of one number, in the units of cpu.threads_for.
 _LIGHT, _HEAVY = 8, 32
@@ -156,6 +158,128 @@ def sigmoid_backward(dy, y):
     return _backward(_SIGMOID, dy, y, "y", 0.0)
 
 
+def elu(x, alpha=1.0):
+    """x where x > 0, else alpha * (e**x - 1).
+
+    Parameters
+    ----------
+    x : array_like
+        float32 or float64 (integers and float16 become float32), any shape and strides.
+    alpha : float, optional
+
+    Returns
+    -------
+    ndarray
+        Of the shape, dtype and memory order of `x`.
+    """
+    return _forward(_ELU, x, _check.number(alpha, "alpha"), _HEAVY)
+
+
+def elu_backward(dy, x, alpha=1.0):
+    """The gradient of :func:`elu`: dy where x > 0, else dy * alpha * e**x.
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of the result.
+    x : array_like
+        The argument.
+    alpha : float, optional
+
+    Returns
+    -------
+    ndarray
+        Gradient of the argument, in the memory order of `x`.
+    """
+    return _backward(_ELU, dy, x, "x", _check.number(alpha, "alpha"), _HEAVY)
+
+
+def gelu(x, approximate="none"):
+    r"""x times the probability that a standard normal number is below x.
+
+    .. math::
+        y = x\, \Phi(x), \qquad \text{or} \qquad
+        y = \frac{x}{2} \left(1 + \tanh\left(\sqrt{2 / \pi}\, (x + 0.044715 x^3)\right)\right)
+
+    Parameters
+    ----------
+    x : array_like
+        float32 or float64 (integers and float16 become float32), any shape and strides.
+    approximate : {"none", "tanh"}
+        Which of the two.
+
+    Returns
+    -------
+    ndarray
+        Of the shape, dtype and memory order of `x`.
+    """
+    return _forward(_gelu(approximate), x, 0.0, _HEAVY)
+
+
+def gelu_backward(dy, x, approximate="none"):
+    """The gradient of :func:`gelu`.
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of the result.
+    x : array_like
+        The argument.
+    approximate : {"none", "tanh"}
+
+    Returns
+    -------
+    ndarray
+        Gradient of the argument, in the memory order of `x`.
+    """
+    return _backward(_gelu(approximate), dy, x, "x", 0.0, _HEAVY)
+
+
+def silu(x):
+    """x / (1 + e**-x), also called swish.
+
+    Parameters
+    ----------
+    x : array_like
+        float32 or float64 (integers and float16 become float32), any shape and strides.
+
+    Returns
+    -------
+    ndarray
+        Of the shape, dtype and memory order of `x`.
+    """
+    return _forward(_SILU, x, 0.0, _HEAVY)
+
+
+def silu_backward(dy, x):
+    """The gradient of :func:`silu`: dy * s * (1 + x * (1 - s)) with s = 1 / (1 + e**-x).
+
+    Parameters
+    ----------
+    dy : array_like
+        Gradient of the result.
+    x : array_like
+        The argument.
+
+    Returns
+    -------
+    ndarray
+        Gradient of the argument, in the memory order of `x`.
+    """
+    return _backward(_SILU, dy, x, "x", 0.0, _HEAVY)
+
+
+def check_approximate(approximate):
+    """`approximate` if it is one that :func:`gelu` knows."""
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"approximate must be 'none' or 'tanh', got {approximate!r}")
+    return approximate
+
+
+def _gelu(approximate):
+    return _GELU if check_approximate(approximate) == "none" else _GELU_TANH
+
+
 def _forward(function, x, slope, work):
     x, memory = dense(_check.floats(x, "x"))
     y, result = empty_like(x, memory)
@@ -165,7 +289,7 @@ def _forward(function, x, slope, work):
     return y
 
 
-def _backward(function, dy, x, name, slope):
+def _backward(function, dy, x, name, slope, work=_LIGHT):
     x, memory = dense(_check.floats(x, name))
     dy = _check.floats(dy, "dy", dtype=x.dtype)
     if dy.shape != x.shape:
@@ -173,7 +297,7 @@ def _backward(function, dy, x, name, slope):
     dx, result = empty_like(x, memory)
     if size := x.size:
         kernels.backward(function, like(dy, x, memory), memory, result, size, x.itemsize, slope,
-                         cpu.threads_for(size * _LIGHT))
+                         cpu.threads_for(size * work))
     return dx
 
 

@@ -1,4 +1,4 @@
-"""Softmax and the losses."""
+"""Softmax and cross-entropy."""
 
 import math
 
@@ -8,12 +8,10 @@ from ..kernels import cpu
 from ..kernels import loss as kernels
 from . import _check
 from ._memory import empty, maker
-from .activation import dense, empty_like, like
+from .elementwise_loss import check_reduction
 
 _SOFTMAX = _check.by_dtype(kernels.softmax)
 _SOFTMAX_BACKWARD = _check.by_dtype(kernels.softmax_backward)
-_SQUARED_ERROR = _check.by_dtype(kernels.squared_error)
-_SQUARED_ERROR_BACKWARD = _check.by_dtype(kernels.squared_error_backward)
 
 # The work of one number of a softmax, in the units of cpu.threads_for.
 _WORK = 32
@@ -63,139 +61,170 @@ def softmax_backward(dy, y, axis=-1):
     return _along(_softmax_rows_backward, axis, dy, y)
 
 
-def cross_entropy(logits, labels):
-    """The mean over the batch of -log(softmax(logits))[label].
+def cross_entropy(logits, labels, weight=None, ignore_index=-100, reduction="mean",
+                  label_smoothing=0.0):
+    r"""How far the softmax of each row is from its label, in PyTorch's form.
 
-    Stable for logits of any size; see :func:`softmax` for infinities.
+    .. math::
+        l_n = -\sum_c w_c\,t_{nc} \log \operatorname{softmax}(x_n)_c, \qquad
+        t_n = (1 - \epsilon)\,y_n + \epsilon / C
+
+    with y the label as a row of zeros and a one, or the probabilities given, and label smoothing
+    :math:`\epsilon`. Stable for logits of any size; see :func:`softmax` for infinities. The mean
+    divides by the sum of the labels' weights (by N for probabilities).
 
     Parameters
     ----------
     logits : array_like, shape (N, classes)
-        Scores, not probabilities.
-    labels : array_like of int, shape (N,)
-        Each 0 <= label < classes.
+        Scores x, not probabilities.
+    labels : array_like of int, shape (N,), or of float, shape (N, classes)
+        Each 0 <= label < classes, or `ignore_index`; or the probabilities of the classes.
+    weight : array_like, shape (classes,), optional
+        w, each at least 0; 1 if not given.
+    ignore_index : int, optional
+        Rows with this label count for nothing.
+    reduction : {"mean", "sum", "none"}, optional
+    label_smoothing : float, optional
+        From 0 to 1.
 
     Returns
     -------
-    float
-        NaN for an empty batch, as in PyTorch.
+    float, or ndarray, shape (N,)
+        With reduction "none" every row's own loss, 0 where it is ignored. The mean is NaN where
+        nothing counts (an empty batch), as in PyTorch.
 
     Raises
     ------
     TypeError
-        If the labels are no integers.
+        If the labels are neither integers nor probabilities.
     ValueError
-        If a label is out of range, or there are not as many labels as rows.
+        If a label is out of range, there are not as many labels as rows, or an option is not as
+        above.
     """
-    return cross_entropy_with_gradient(logits, labels)[0]
+    return cross_entropy_with_gradient(logits, labels, weight, ignore_index, reduction,
+                                       label_smoothing)[0]
 
 
-def cross_entropy_backward(logits, labels):
-    """The gradient of :func:`cross_entropy`: (softmax(logits) - one_hot(labels)) / N.
+def cross_entropy_backward(logits, labels, weight=None, ignore_index=-100, reduction="mean",
+                           label_smoothing=0.0):
+    """The gradient of :func:`cross_entropy`.
 
-    Parameters
-    ----------
-    logits : array_like, shape (N, classes)
-    labels : array_like of int, shape (N,)
+    Without options that is (softmax(logits) - one_hot(labels)) / N.
+
+    Parameters as for :func:`cross_entropy`. With reduction "none" a row's gradient is that of its
+    own loss.
 
     Returns
     -------
     ndarray, shape (N, classes)
     """
-    return cross_entropy_with_gradient(logits, labels)[1]
+    return cross_entropy_with_gradient(logits, labels, weight, ignore_index, reduction,
+                                       label_smoothing)[1]
 
 
-def cross_entropy_with_gradient(logits, labels):
+def cross_entropy_with_gradient(logits, labels, weight=None, ignore_index=-100, reduction="mean",
+                                label_smoothing=0.0):
     """:func:`cross_entropy` and its gradient in one pass.
 
-    Parameters
-    ----------
-    logits : array_like, shape (N, classes)
-    labels : array_like of int, shape (N,)
+    Parameters as for :func:`cross_entropy`.
 
     Returns
     -------
-    loss : float
+    loss : float or ndarray
     gradient : ndarray, shape (N, classes)
     """
-    return cross_entropy_of(*check_classes(logits, labels))
+    options = ClassOptions(weight, ignore_index, reduction, label_smoothing)
+    return cross_entropy_of(*check_classes(logits, labels), options)[:2]
+
+
+class ClassOptions:
+    """The options of :func:`cross_entropy`, checked once for all calls.
+
+    Attributes
+    ----------
+    weight : numpy.ndarray of float64, (classes,), or None
+    ignore_index : int
+    reduction : str
+    label_smoothing : float
+    plain : bool
+        Whether only the labels can say more than a kernel without options understands.
+    """
+
+    def __init__(self, weight, ignore_index, reduction, label_smoothing):
+        if weight is not None:
+            weight = np.array(_check.floats(weight, "weight", 1), np.float64)
+            if not (np.isfinite(weight).all() and (weight >= 0).all()):
+                raise ValueError(f"weight must be finite and at least 0, got {weight}")
+        self.weight = weight
+        if isinstance(ignore_index, (bool, np.bool_)) or not hasattr(ignore_index, "__index__"):
+            raise TypeError(f"ignore_index must be an integer, got {ignore_index!r}")
+        self.ignore_index = int(ignore_index)
+        if not -2**63 <= self.ignore_index < 2**63:
+            raise ValueError(f"ignore_index must fit int64, got {ignore_index}")
+        self.reduction = check_reduction(reduction)
+        self.label_smoothing = _check.number(label_smoothing, "label_smoothing", 0)
+        if self.label_smoothing > 1:
+            raise ValueError(f"label_smoothing must be from 0 to 1, got {label_smoothing!r}")
+        # A label to be ignored that is no class is noticed as one that is out of range.
+        self.plain = (weight is None and self.ignore_index < 0 and reduction == "mean"
+                      and not self.label_smoothing)
 
 
 def check_classes(logits, labels):
     """logits and labels as the kernel takes them, and what makes the gradient's array."""
     logits = _check.dense(logits, "logits", 2)
-    labels = _check.integers(labels, "labels", 1)
     rows, classes = logits.shape
     if not classes:
         raise ValueError(f"logits must have at least one class, got shape {logits.shape}")
-    _check.shape(labels, (rows,), "labels", "one for each row of logits")
+    if are_probabilities(labels):
+        labels = _check.dense(labels, "labels", 2, logits.dtype)
+        _check.shape(labels, logits.shape, "labels", "probabilities: that of logits")
+    else:
+        labels = _check.integers(labels, "labels", 1)
+        _check.shape(labels, (rows,), "labels", "one for each row of logits")
     return logits, labels, maker(logits.shape, logits.dtype)
 
 
-def cross_entropy_of(logits, labels, new_gradient):
-    """:func:`cross_entropy_with_gradient` of what :func:`check_classes` returned."""
+def are_probabilities(labels):
+    """Whether labels are the probabilities of the classes, and not their numbers."""
+    dtype = getattr(labels, "dtype", None)
+    if dtype is None:
+        try:
+            labels = np.asarray(labels)
+        except ValueError:                  # rows of different lengths: no labels of any kind
+            return False
+        dtype = labels.dtype
+    return getattr(dtype, "kind", None) == "f" and labels.ndim == 2
+
+
+def cross_entropy_of(logits, labels, new_gradient, options):
+    """Of what :func:`check_classes` returned: loss, gradient, what the mean divides by, and how
+    many rows count."""
     rows, classes = logits.shape
     gradient = new_gradient()
-    if not rows:
-        return math.nan, gradient
-    loss = kernels.cross_entropy(logits, labels, gradient, rows, classes, logits.itemsize,
-                                 cpu.threads_for(rows * classes * _WORK))
-    if loss is None:
-        _check.in_range(labels, classes, "labels", "the number of classes")
-    return loss, gradient
-
-
-def mse_loss(prediction, target):
-    """The mean of (prediction - target)**2 over all numbers.
-
-    Parameters
-    ----------
-    prediction, target : array_like
-        Of the same shape and dtype.
-
-    Returns
-    -------
-    float
-        NaN for empty arrays, as in PyTorch.
-    """
-    # In C order, so that the order of the additions does not depend on the memory's.
-    prediction = np.asarray(_check.floats(prediction, "prediction"), order="C")
-    _, memory, target = _pair(prediction, target)
-    size = memory.size
-    if not size:
-        return math.nan
-    return _SQUARED_ERROR[memory.dtype](memory.reshape(-1), target,
-                                        np.empty(-(-size // kernels.CHUNK)),
-                                        cpu.threads_for(size * 8))
-
-
-def mse_loss_backward(prediction, target):
-    """The gradient of :func:`mse_loss` with respect to the prediction: 2 (prediction - target) / n.
-
-    Parameters
-    ----------
-    prediction, target : array_like
-        Of the same shape and dtype.
-
-    Returns
-    -------
-    ndarray
-        In the memory order of `prediction`.
-    """
-    prediction, memory, target = _pair(prediction, target)
-    gradient, result = empty_like(prediction, memory)
-    if memory.size:
-        _SQUARED_ERROR_BACKWARD[memory.dtype](memory.reshape(-1), target, result.reshape(-1),
-                                              cpu.threads_for(memory.size * 8))
-    return gradient
-
-
-def _pair(prediction, target):
-    """The prediction, its memory, and the target's as a vector in the same order."""
-    prediction, memory = dense(_check.floats(prediction, "prediction"))
-    target = _check.floats(target, "target", dtype=prediction.dtype)
-    _check.shape(target, prediction.shape, "target", "that of prediction")
-    return prediction, memory, like(target, prediction, memory).reshape(-1)
+    threads = cpu.threads_for(rows * classes * _WORK)
+    if options.plain and labels.ndim == 1 and rows:
+        loss = kernels.cross_entropy(logits, labels, gradient, rows, classes, logits.itemsize,
+                                     threads)
+        if loss is not None:
+            return loss, gradient, rows, rows
+    if options.weight is not None:
+        _check.shape(options.weight, (classes,), "weight", "one for each class")
+    soft = labels.ndim == 2
+    losses = np.empty(rows)
+    result = kernels.cross_entropy_with(
+        logits, None if soft else labels, labels if soft else None, options.weight, gradient,
+        losses, rows, classes, options.ignore_index, options.label_smoothing,
+        options.reduction == "mean", logits.itemsize, threads)
+    if result is None:
+        _check.in_range(labels[labels != options.ignore_index], classes, "labels",
+                        "the number of classes")
+    total, share, counted = result
+    if options.reduction == "none":
+        total = losses.astype(logits.dtype)
+    elif options.reduction == "mean":
+        total = total / share if share else math.nan
+    return total, gradient, share, counted
 
 
 def _along(rows_function, axis, *arrays):

@@ -41,11 +41,7 @@ def sgd_step(weight, grad, velocity, lr, momentum=0.0, weight_decay=0.0, nestero
         raise ValueError("nesterov needs a momentum above 0, got momentum=0")
     state = Weight(weight, "weight")
     if momentum:
-        old = in_place(velocity, "velocity")
-        if velocity.dtype != weight.dtype:
-            raise TypeError(f"velocity must be {weight.dtype} like weight, got {velocity.dtype}")
-        _check.shape(velocity, weight.shape, "velocity", "that of weight")
-        state.set_velocity(old)
+        state.keep(kept(velocity, "velocity", state))
     apply_sgd([state], [grad], lr, momentum, weight_decay, bool(nesterov), bool(first))
 
 
@@ -54,21 +50,39 @@ class Weight:
 
     Attributes
     ----------
-    data : numpy.ndarray
-    velocity : numpy.ndarray or None
-        A vector of the same size and type.
+    data, flat : numpy.ndarray
+        The array, and its memory as a vector.
+    kept : tuple of numpy.ndarray
+        What an optimizer keeps for it: vectors of the same size and type.
     memory : kernels.update.Memory
-        Both as the kernel takes them.
+        All of it as the kernel takes it.
     """
 
     def __init__(self, data, name):
         self.data, self.flat = data, in_place(data, name)
         self.shape, self.dtype, self.size = data.shape, data.dtype, data.size
-        self.set_velocity(None)
+        self.keep()
 
-    def set_velocity(self, velocity):
-        self.velocity = velocity
-        self.memory = kernels.Memory(self.flat, velocity, self.data)
+    def keep(self, *kept):
+        self.kept = kept
+        self.memory = kernels.Memory(self.flat, kept, self.data)
+
+    def __getstate__(self):
+        # A copy has memory of its own.
+        return {**vars(self), "flat": None, "memory": None}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.flat = in_place(self.data, "data")
+        self.keep(*self.kept)
+
+
+def step_of(weights, grads):
+    """(memory, gradients, threads) as kernels take them, for a list of :class:`Weight`."""
+    memory = [weight.memory for weight in weights]
+    if not kernels.fit(memory, grads):
+        grads = [_gradient(grad, weight) for grad, weight in zip(grads, weights)]
+    return memory, grads, cpu.threads_for(kernels.size_of(memory) * 8)
 
 
 def apply_sgd(weights, grads, lr, momentum, weight_decay, nesterov, first=False):
@@ -77,14 +91,21 @@ def apply_sgd(weights, grads, lr, momentum, weight_decay, nesterov, first=False)
     `weights` is a list of :class:`Weight`, each with a velocity if there is momentum, and `grads` a
     list as long.
     """
+    products = []
     if WeightGradient in map(type, grads):
-        weights, grads = _apply_products(weights, grads, lr, momentum, weight_decay, nesterov,
-                                         first)
-    memory = [weight.memory for weight in weights]
-    if not kernels.fit(memory, grads):
-        grads = [_gradient(grad, weight) for grad, weight in zip(grads, weights)]
-    kernels.sgd(memory, grads, lr, momentum, weight_decay, nesterov, first,
-                cpu.threads_for(kernels.size_of(memory) * 8))
+        weights, grads, products = _apart(weights, grads, first)
+    memory, grads, threads = step_of(weights, grads)        # all is checked before the first step
+    for weight, grad in products:
+        grad.sgd(weight.flat, weight.kept[0] if momentum else None, lr, momentum, weight_decay,
+                 nesterov)
+    kernels.sgd(memory, grads, lr, momentum, weight_decay, nesterov, first, threads)
+
+
+def check_gradients(weights, grads):
+    """Raise unless each of `grads` fits its weight: before any of several steps is taken."""
+    for weight, grad in zip(weights, grads):
+        if type(grad) is not WeightGradient:
+            _gradient(grad, weight)
 
 
 def _gradient(grad, weight):
@@ -94,17 +115,26 @@ def _gradient(grad, weight):
     return np.asarray(grad, order="C")
 
 
-def _apply_products(weights, grads, lr, momentum, weight_decay, nesterov, first):
-    """Take the steps of the gradients that are no arrays yet; returns the others."""
-    rest, arrays = [], []
+def _apart(weights, grads, first):
+    """The weights whose gradients are arrays, these, and [(weight, product), ...] of the others."""
+    rest, arrays, products = [], [], []
     for weight, grad in zip(weights, grads):
         if type(grad) is WeightGradient and len(grad.x) and not first:
             _check.shape(grad, weight.shape, "grad", "that of weight")
-            grad.sgd(weight.flat, weight.velocity, lr, momentum, weight_decay, nesterov)
+            products.append((weight, grad))
         else:
             rest.append(weight)
             arrays.append(grad.array() if type(grad) is WeightGradient else grad)
-    return rest, arrays
+    return rest, arrays, products
+
+
+def kept(x, name, weight):
+    """The memory of what is kept for `weight` (Weight): an array like it, changed in place too."""
+    vector = in_place(x, name)
+    if x.dtype != weight.dtype:
+        raise TypeError(f"{name} must be {weight.dtype} like weight, got {x.dtype}")
+    _check.shape(x, weight.shape, name, "that of weight")
+    return vector
 
 
 def in_place(x, name):

@@ -36,6 +36,11 @@ cdef extern from *:
     #else
       #define CYCNN_OPENMP 0
     #endif
+    #ifdef _MSC_VER
+      static __declspec(thread) int cycnn_serial = 0;
+    #else
+      static __thread int cycnn_serial = 0;
+    #endif
     """
     ctypedef unsigned int uint32_t
     ctypedef unsigned long long uint64_t
@@ -43,6 +48,7 @@ cdef extern from *:
     const int CYCNN_OPENMP
     void cycnn_cpuid(uint32_t leaf, uint32_t *r) nogil
     uint64_t cycnn_xgetbv() nogil
+    int cycnn_serial            # one for each thread
 
 
 def feature_words():
@@ -178,6 +184,12 @@ def after_fork_in_child():
     forked = True
 
 
+def stay_serial():
+    """Let kernels that this thread calls run on it alone: others compute beside it."""
+    global cycnn_serial
+    cycnn_serial = 1
+
+
 # A parallel region costs 2 to 10 microseconds to open and close; below this many operations
 # (multiply-adds, or elements of a pass over memory times 8) one thread is faster.
 SERIAL_WORK = 350_000
@@ -185,7 +197,8 @@ SERIAL_WORK = 350_000
 
 cpdef int threads_for(double work):
     """How many threads to open for this many operations."""
-    if forked or max_threads == 1 or not CYCNN_OPENMP or work < 2 * SERIAL_WORK:
+    if (forked or max_threads == 1 or not CYCNN_OPENMP or work < 2 * SERIAL_WORK
+            or cycnn_serial):
         return 1
     return <int>min(<double>max_threads, work / SERIAL_WORK)
 

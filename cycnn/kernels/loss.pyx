@@ -1,4 +1,4 @@
-"""Softmax, cross-entropy and the mean squared error."""
+"""Softmax and cross-entropy."""
 
 from cython.parallel cimport prange
 from libc.math cimport log
@@ -7,15 +7,11 @@ from libc.stdlib cimport free, malloc
 from cycnn.kernels cimport fastmath
 from cycnn.kernels.buffers cimport address
 from cycnn.kernels.fastmath cimport real
+from .sums cimport PRODUCT, VALUE, total
 
-# A parallel task is a fixed number of rows (elements, for the squared error), so that no rounding
-# depends on the number of threads. LANES sums run side by side, which vector units need.
+# A parallel task is a fixed number of rows, so that no rounding depends on the number of threads.
 cdef enum:
     ROWS = 16
-    LANES = 8
-
-cpdef enum:
-    CHUNK = 8192
 
 # One thread runs the loops below without OpenMP: to open a parallel region of one thread costs as
 # much as a small array.
@@ -91,39 +87,63 @@ cdef void cross_entropy_tasks(const real *x, const long long *label, real *g, do
             cross_entropy_rows(x, label, g, losses, rows, classes, i)
 
 
-def squared_error(const real[::1] prediction, const real[::1] target, double[::1] partial,
-                  int threads):
-    """The mean of (prediction - target)**2; `partial` has a place for each CHUNK elements."""
-    cdef Py_ssize_t n = prediction.shape[0], chunks = (n + CHUNK - 1) // CHUNK, i
-    cdef const real *p = &prediction[0]
-    cdef const real *t = &target[0]
-    cdef double *sums = &partial[0]
-    cdef double result
-    with nogil:
-        if threads == 1:
-            for i in range(chunks):
-                sums[i] = total(SQUARE, p + i * CHUNK, t + i * CHUNK, min(CHUNK, n - i * CHUNK))
-        else:
-            for i in prange(chunks, num_threads=threads, schedule="static"):
-                sums[i] = total(SQUARE, p + i * CHUNK, t + i * CHUNK, min(CHUNK, n - i * CHUNK))
-        result = total(VALUE, sums, sums, chunks)
-    return result / n
+# What is the same for all rows of a cross-entropy with options.
+cdef struct Options:
+    const char *logits
+    const long long *labels     # NULL where there are
+    const char *soft            # probabilities (rows, classes)
+    const double *weights       # one a class, or NULL
+    char *gradient
+    double *losses
+    Py_ssize_t rows
+    Py_ssize_t classes
+    long long ignored           # the label of rows that do not count
+    double keep                 # what is left of a target,
+    double spread               # and what every class gets of it: label smoothing
+    double scale                # of the gradient
 
 
-def squared_error_backward(const real[::1] prediction, const real[::1] target, real[::1] gradient,
-                           int threads):
-    """gradient = 2 (prediction - target) / n."""
-    cdef Py_ssize_t n = prediction.shape[0], chunks = (n + CHUNK - 1) // CHUNK, i
-    cdef const real *p = &prediction[0]
-    cdef const real *t = &target[0]
-    cdef real *g = &gradient[0]
+def cross_entropy_with(logits, labels, soft, weights, gradient, losses, Py_ssize_t rows,
+                       Py_ssize_t classes, long long ignored, double smoothing, bint mean, int size,
+                       int threads):
+    """The loss of each row in `losses` (double), and the gradient of their sum or, `mean`, of mean.
+
+    Labels are int64, or None and `soft` probabilities like logits. Returns the sum of the losses,
+    what the mean divides it by (the weights of the labels, of soft ones the number of rows), and
+    the number of rows that are not ignored. None if a label is no class.
+    """
+    cdef Options call
+    cdef Py_ssize_t counted = rows, i
+    cdef double share = rows, result
+    call.rows, call.classes, call.ignored = rows, classes, ignored
+    call.logits, call.gradient = address(logits), address(gradient)
+    call.losses = <double *>address(losses)
+    call.weights, call.soft, call.labels = NULL, NULL, NULL
+    if weights is not None:
+        call.weights = <const double *>address(weights)
+    call.keep, call.spread = 1 - smoothing, smoothing / classes
+    if labels is None:
+        call.soft = address(soft)
+    else:
+        call.labels = <const long long *>address(labels)
+        counted, share = 0, 0
+        for i in range(rows):
+            if call.labels[i] == ignored:
+                continue
+            if not 0 <= call.labels[i] < classes:
+                return None
+            counted += 1
+            share += call.weights[call.labels[i]] if call.weights else 1
+    call.scale = 1 / share if mean else 1
     with nogil:
         if threads == 1:
-            for i in range(chunks):
-                squared_error_chunk_backward(p, t, g, n, i)
+            for i in range((rows + ROWS - 1) // ROWS):
+                optional_rows(&call, i, size)
         else:
-            for i in prange(chunks, num_threads=threads, schedule="static"):
-                squared_error_chunk_backward(p, t, g, n, i)
+            for i in prange((rows + ROWS - 1) // ROWS, num_threads=threads, schedule="static"):
+                optional_rows(&call, i, size)
+        result = total(VALUE, call.losses, call.losses, rows)
+    return result, share, counted
 
 
 cdef inline real largest(const real *x, Py_ssize_t n) noexcept nogil:
@@ -133,33 +153,6 @@ cdef inline real largest(const real *x, Py_ssize_t n) noexcept nogil:
     for i in range(1, n):
         top = x[i] if x[i] > top or x[i] != x[i] else top
     return top
-
-
-cdef enum Term:
-    VALUE           # x
-    PRODUCT         # x * y
-    SQUARE          # (x - y)**2
-
-
-cdef inline double term(Term kind, double x, double y) noexcept nogil:
-    return x if kind == VALUE else x * y if kind == PRODUCT else (x - y) * (x - y)
-
-
-cdef inline double total(Term kind, const real *x, const real *y, Py_ssize_t n) noexcept nogil:
-    """The sum of the terms in double, in an order that depends on n alone."""
-    cdef double lane[LANES]
-    cdef double result = 0
-    cdef Py_ssize_t i, j, whole = n - n % LANES
-    for j in range(LANES):
-        lane[j] = 0
-    for i in range(n // LANES):
-        for j in range(LANES):
-            lane[j] += term(kind, x[i * LANES + j], y[i * LANES + j])
-    for i in range(whole, n):
-        lane[i - whole] += term(kind, x[i], y[i])
-    for j in range(LANES):
-        result += lane[j]
-    return result
 
 
 cdef inline void exponentials(const real *x, real *y, Py_ssize_t rows,
@@ -205,28 +198,77 @@ cdef inline void softmax_backward_rows(const real *dy, const real *y, real *dx, 
 cdef inline void cross_entropy_rows(const real *x, const long long *label, real *g, double *loss,
                                     Py_ssize_t rows, Py_ssize_t classes,
                                     Py_ssize_t task) noexcept nogil:
-    cdef Py_ssize_t start = task * ROWS, i, j
-    cdef double weight = 1. / rows, top, all_of_it, right
-    cdef real scale
+    cdef Py_ssize_t start = task * ROWS, i
+    cdef double scale = 1. / rows
     rows = min(ROWS, rows - start)
     x, g, label, loss = x + start * classes, g + start * classes, label + start, loss + start
     exponentials(x, g, rows, classes)
     for i in range(rows):
-        top = largest(x, classes)
-        all_of_it = total(VALUE, g, g, classes)
-        loss[i] = log(all_of_it) + (top - x[label[i]])
-        scale = <real>(weight / all_of_it)
-        right = g[label[i]]
-        for j in range(classes):
-            g[j] = g[j] * scale
-        # In double: for a sure answer the softmax is so near 1 that float would lose the rest.
-        g[label[i]] = <real>((right - all_of_it) / all_of_it * weight)
+        loss[i] = labelled_row(x, g, label[i], classes, 1, scale)
         x, g = x + classes, g + classes
 
 
-cdef inline void squared_error_chunk_backward(const real *p, const real *t, real *g, Py_ssize_t n,
-                                              Py_ssize_t chunk) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef real scale = <real>(2. / n)
-    for i in range(chunk * CHUNK, min((chunk + 1) * CHUNK, n)):
-        g[i] = scale * (p[i] - t[i])
+cdef inline double labelled_row(const real *x, real *g, Py_ssize_t label, Py_ssize_t classes,
+                                double weight, double scale) noexcept nogil:
+    """The loss of a row times `weight`; g, its exponentials, becomes the gradient times `scale`."""
+    cdef double all_of_it = total(VALUE, g, g, classes), right = g[label]
+    cdef real factor = <real>(weight * scale / all_of_it)
+    cdef Py_ssize_t j
+    for j in range(classes):
+        g[j] = g[j] * factor
+    # In double: for a sure answer the softmax is so near 1 that float would lose the rest.
+    g[label] = <real>((right - all_of_it) / all_of_it * (weight * scale))
+    return weight * (log(all_of_it) + (largest(x, classes) - x[label]))
+
+
+cdef void optional_rows(const Options *call, Py_ssize_t task, int size) noexcept nogil:
+    if size == sizeof(float):
+        rows_with(call, task, <const float *>call.logits, <const float *>call.soft,
+                  <float *>call.gradient)
+    else:
+        rows_with(call, task, <const double *>call.logits, <const double *>call.soft,
+                  <double *>call.gradient)
+
+
+cdef inline void rows_with(const Options *call, Py_ssize_t task, const real *x, const real *soft,
+                           real *g) noexcept nogil:
+    cdef Py_ssize_t start = task * ROWS, classes = call.classes, i, j
+    cdef Py_ssize_t end = min(call.rows, start + ROWS)
+    cdef double top, all_of_it, whole, rest, target
+    x, g = x + start * classes, g + start * classes
+    if soft:
+        soft += start * classes
+    exponentials(x, g, end - start, classes)
+    for i in range(start, end):
+        if call.labels and call.labels[i] == call.ignored:
+            call.losses[i] = 0
+            for j in range(classes):
+                g[j] = 0
+        elif call.labels and call.spread == 0:
+            call.losses[i] = labelled_row(x, g, call.labels[i], classes,
+                                          call.weights[call.labels[i]] if call.weights else 1,
+                                          call.scale)
+        else:
+            top = largest(x, classes)
+            all_of_it = total(VALUE, g, g, classes)
+            # -sum of target * log(softmax); a class that is not wanted may be as unlikely as it can
+            whole, rest = 0, 0
+            for j in range(classes):
+                target = wanted(call, soft, i, j)
+                whole += target
+                rest += target * (top - x[j]) if target else 0
+            call.losses[i] = whole * log(all_of_it) + rest
+            rest = call.scale / all_of_it
+            for j in range(classes):
+                g[j] = <real>((whole * g[j] - all_of_it * wanted(call, soft, i, j)) * rest)
+        x, g = x + classes, g + classes
+        if soft:
+            soft += classes
+
+
+cdef inline double wanted(const Options *call, const real *soft, Py_ssize_t row,
+                          Py_ssize_t j) noexcept nogil:
+    """The target of class j, weighted; `soft` is the row of its probabilities."""
+    cdef double target = soft[j] if soft else 1 if call.labels[row] == j else 0
+    target = call.keep * target + call.spread
+    return target * call.weights[j] if call.weights else target

@@ -3,7 +3,38 @@
 The gradient is scale * g: that of one image is a multiple of its inputs, and never written.
 """
 
+from .arrays cimport Seen
 from .tile cimport real
+
+cdef enum:
+    MOST_STATES = 3
+
+# What one step does to one weight.
+cdef struct Update:
+    char *weight
+    const char *grad
+    char *states[MOST_STATES]   # of which the rule says what they are
+    Py_ssize_t size
+    Py_ssize_t end              # of its chunks, in those of all weights
+    bint is_double
+
+
+cdef class Memory:
+    cdef object arrays
+    cdef Seen gradient
+    cdef Update update
+
+
+# A stretch of numbers that one task updates.
+cdef struct Chunk:
+    const Update *update
+    Py_ssize_t weight           # the weight's place in the list
+    Py_ssize_t start
+    Py_ssize_t size
+
+ctypedef void (*Task)(const Chunk *at, const void *rule) noexcept nogil
+
+cdef int run(list weights, list grads, Task task, const void *rule, int threads) except -1
 
 
 cdef inline void sgd_range(real *w, real scale, const real *g, real *v, Py_ssize_t n, real lr,

@@ -3,7 +3,6 @@
 from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
 
-from .arrays cimport Seen
 from .buffers cimport address
 
 # Elements of one parallel task. A fixed length, so that where the vector loop of a task ends, and
@@ -11,31 +10,21 @@ from .buffers cimport address
 cdef enum:
     CHUNK = 16384
 
-# What one step does to one weight.
-cdef struct Update:
-    char *weight
-    const char *grad
-    char *velocity
-    Py_ssize_t size
-    Py_ssize_t end              # of its chunks, in those of all weights
-    bint is_double
-
 
 cdef class Memory:
-    """Where a weight, a vector, and its velocity, another or None, lie: asked once for all.
+    """Where a weight, a vector, and what is kept for it, others as long, lie: asked once for all.
 
     Its gradients must be like `gradient`.
     """
-    cdef object arrays
-    cdef Seen gradient
-    cdef Update update
 
-    def __init__(self, weight, velocity, gradient):
-        self.arrays, self.gradient = (weight, velocity), Seen(gradient)
+    def __init__(self, weight, states, gradient):
+        cdef int i
+        self.arrays, self.gradient = (weight, *states), Seen(gradient)
         self.update.size = len(weight)
         self.update.is_double = weight.itemsize == sizeof(double)
         self.update.weight = address(weight)
-        self.update.velocity = NULL if velocity is None else address(velocity)
+        for i in range(MOST_STATES):
+            self.update.states[i] = address(states[i]) if i < len(states) else NULL
 
 
 def fit(list weights, list grads):
@@ -62,6 +51,35 @@ def sgd(list weights, list grads, double lr, double momentum, double weight_deca
     For each of `weights` (Memory) and `grads` (arrays without gaps). With `nesterov` the step is
     g + momentum * v; with `first` v is g itself. Without momentum there is no velocity.
     """
+    cdef Rule rule
+    rule.lr, rule.momentum, rule.weight_decay = lr, momentum, weight_decay
+    rule.nesterov, rule.first = nesterov, first
+    run(weights, grads, sgd_chunk, &rule, threads)
+
+
+cdef struct Rule:
+    double lr
+    double momentum
+    double weight_decay
+    bint nesterov
+    bint first
+
+
+cdef void sgd_chunk(const Chunk *at, const void *options) noexcept nogil:
+    cdef const Rule *rule = <const Rule *>options
+    cdef const Update *u = at.update
+    if u.is_double:
+        sgd_range(<double *>u.weight + at.start, 1., <const double *>u.grad + at.start,
+                  <double *>u.states[0] + at.start, at.size, rule.lr, rule.momentum,
+                  rule.weight_decay, rule.nesterov, rule.first)
+    else:
+        sgd_range(<float *>u.weight + at.start, <float>1, <const float *>u.grad + at.start,
+                  <float *>u.states[0] + at.start, at.size, <float>rule.lr, <float>rule.momentum,
+                  <float>rule.weight_decay, rule.nesterov, rule.first)
+
+
+cdef int run(list weights, list grads, Task task, const void *rule, int threads) except -1:
+    """`task` for every chunk of `weights` (Memory), with `grads` (arrays without gaps)."""
     cdef Py_ssize_t n = len(weights), chunks = 0, i
     cdef Update *updates = <Update *>malloc(max(n, 1) * sizeof(Update))
     if not updates:
@@ -76,25 +94,24 @@ def sgd(list weights, list grads, double lr, double momentum, double weight_deca
             # One thread does without OpenMP: a region of one thread costs as much as a small array.
             if threads == 1:
                 for i in range(chunks):
-                    sgd_chunk(updates, i, lr, momentum, weight_decay, nesterov, first)
+                    run_chunk(updates, i, task, rule)
             else:
                 for i in prange(chunks, num_threads=threads, schedule="static"):
-                    sgd_chunk(updates, i, lr, momentum, weight_decay, nesterov, first)
+                    run_chunk(updates, i, task, rule)
     finally:
         free(updates)
+    return 0
 
 
-cdef void sgd_chunk(const Update *u, Py_ssize_t chunk, double lr, double momentum,
-                    double weight_decay, bint nesterov, bint first) noexcept nogil:
-    while chunk >= u.end:
-        u += 1
+cdef void run_chunk(const Update *updates, Py_ssize_t chunk, Task task,
+                    const void *rule) noexcept nogil:
+    cdef Chunk at
+    at.weight = 0
+    while chunk >= updates[at.weight].end:
+        at.weight += 1
+    at.update = updates + at.weight
+    cdef const Update *u = at.update
     # Its chunks are the last before its end.
-    cdef Py_ssize_t start = (chunk - u.end + (u.size + CHUNK - 1) // CHUNK) * CHUNK
-    cdef Py_ssize_t n = min(<Py_ssize_t>CHUNK, u.size - start)
-    if u.is_double:
-        sgd_range(<double *>u.weight + start, 1., <const double *>u.grad + start,
-                  <double *>u.velocity + start, n, lr, momentum, weight_decay, nesterov, first)
-    else:
-        sgd_range(<float *>u.weight + start, <float>1, <const float *>u.grad + start,
-                  <float *>u.velocity + start, n, <float>lr, <float>momentum,
-                  <float>weight_decay, nesterov, first)
+    at.start = (chunk - u.end + (u.size + CHUNK - 1) // CHUNK) * CHUNK
+    at.size = min(<Py_ssize_t>CHUNK, u.size - at.start)
+    task(&at, rule)

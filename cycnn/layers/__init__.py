@@ -1,12 +1,18 @@
 """Layers: each a `forward` and a `backward` next to each other."""
 
-from .activation import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from .activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from .branches import Concat, Residual
 from .container import Sequential
 from .conv import Conv2d
+from .conv_transpose import ConvTranspose2d
+from .dropout import Dropout, Dropout2d
 from .linear import Linear
 from .module import Module, Parameter
-from .pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from .shape import Flatten
+from .norm import BatchNorm1d, BatchNorm2d, GroupNorm
+from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from .shape import Flatten, Upsample, ZeroPad2d
 
-__all__ = ["AvgPool2d", "Conv2d", "Flatten", "GlobalAvgPool2d", "LeakyReLU", "Linear", "MaxPool2d",
-           "Module", "Parameter", "ReLU", "Sequential", "Sigmoid", "Softmax", "Tanh"]
+__all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Concat", "Conv2d",
+           "ConvTranspose2d", "Dropout", "Dropout2d", "ELU", "Flatten", "GELU", "GlobalAvgPool2d",
+           "GroupNorm", "LeakyReLU", "Linear", "MaxPool2d", "Module", "Parameter", "ReLU",
+           "Residual", "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh", "Upsample", "ZeroPad2d"]

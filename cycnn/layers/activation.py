@@ -2,6 +2,7 @@
 
 from .. import functional
 from ..functional import _check
+from ..functional.activation import check_approximate
 from .module import Module
 
 
@@ -87,6 +88,94 @@ class Sigmoid(Module):
     def backward(self, dy, input_gradient=True, accumulate=False):
         y = self.recall()
         return functional.sigmoid_backward(dy, y) if input_gradient else None
+
+
+class _OfArgument(Module):
+    """An activation whose gradient is a function of its argument."""
+
+    # The function of cycnn.functional and its gradient, by name.
+    _function = None
+
+    def forward(self, x):
+        y = getattr(functional, self._function)(x, **self.config())
+        self.remember(x)
+        return y
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        x = self.recall()
+        if not input_gradient:
+            return None
+        return getattr(functional, f"{self._function}_backward")(dy, x, **self.config())
+
+
+class ELU(_OfArgument):
+    r"""Bends towards -alpha below zero.
+
+    .. math::
+        y = x \text{ where } x > 0, \text{ else } \alpha (e^x - 1)
+
+    Parameters
+    ----------
+    alpha : float
+
+    Notes
+    -----
+    Clevert, Unterthiner and Hochreiter, 2015 (arXiv:1511.07289).
+    """
+
+    _function = "elu"
+
+    def __init__(self, alpha=1.0):
+        self.alpha = _check.number(alpha, "alpha")
+
+    def config(self):
+        return {"alpha": self.alpha}
+
+    def extra_repr(self):
+        return f"alpha={self.alpha}"
+
+
+class GELU(_OfArgument):
+    r"""x times the probability that a standard normal number is below x.
+
+    .. math::
+        y = x\, \Phi(x), \qquad \text{or} \qquad
+        y = \frac{x}{2} \left(1 + \tanh\left(\sqrt{2 / \pi}\, (x + 0.044715 x^3)\right)\right)
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}
+        Which of the two.
+
+    Notes
+    -----
+    Hendrycks and Gimpel, 2016 (arXiv:1606.08415).
+    """
+
+    _function = "gelu"
+
+    def __init__(self, approximate="none"):
+        self.approximate = check_approximate(approximate)
+
+    def config(self):
+        return {"approximate": self.approximate}
+
+    def extra_repr(self):
+        return f"approximate={self.approximate!r}"
+
+
+class SiLU(_OfArgument):
+    r"""x times the logistic function of x, also called swish.
+
+    .. math::
+        y = x / (1 + e^{-x})
+
+    Notes
+    -----
+    Elfwing, Uchibe and Doya, 2017 (arXiv:1702.03118).
+    """
+
+    _function = "silu"
 
 
 class Softmax(Module):

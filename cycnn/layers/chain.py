@@ -1,5 +1,5 @@
 """Chains of layers that are computed in one go: convolution -> ReLU -> 2 x 2 max-pool, and
-linear -> ReLU.
+linear -> ReLU. Those with normalisation and shortcuts are in :mod:`norm_chain`.
 
 :class:`~cycnn.Sequential` finds them. The numbers are the same as layer by layer, and every layer
 of a chain can still be asked for its `backward` alone.
@@ -15,14 +15,21 @@ from ..functional.linear import WeightGradient, linear_chain, linear_chain_backw
 from ..functional.linear import check as check_linear
 from ..kernels.arrays import Seen
 from .activation import ReLU
+from .branches import Residual
 from .conv import Conv2d
 from .linear import Linear
 from .module import Deferred
+from .norm import BatchNorm1d, BatchNorm2d, GroupNorm
+from .norm_chain import Folded, FoldedChain, NormChain, ResidualChain, Step
 from .pool import MaxPool2d
 from .shape import Flatten
 
 # From so many numbers on, the gradient of a Linear's weight is left to the optimizer to work out.
 _LARGE = 1 << 15
+
+# What else computes the ReLU behind it, and the chain that has both.
+_WITH_RELU = {BatchNorm1d: NormChain, BatchNorm2d: NormChain, GroupNorm: NormChain,
+              Residual: ResidualChain}
 
 
 def steps_of(layers):
@@ -42,35 +49,55 @@ def steps_of(layers):
             relu = _follows(layers, i + 1, ReLU)
             step = LinearChain(step, relu)
             used += relu is not None
+        elif kind := next((kind for kind in _WITH_RELU if _is(step, kind)), None):
+            relu = _follows(layers, i + 1, ReLU)
+            step = _WITH_RELU[kind](step, relu)
+            used += relu is not None
         steps.append((i, step))
         i += used
     _connect([step for _, step in steps])
     return steps
 
 
+def folded_steps(layers, steps):
+    """The same for inference: batch normalisation goes into the convolution before it."""
+    result, i = [], 0
+    while i < len(steps):
+        position, step = steps[i]
+        norm = _follows(layers, position + 1, BatchNorm2d)
+        used = 1
+        if norm is not None and _is(layers[position], Conv2d):
+            relu = _follows(layers, position + 2, ReLU)
+            pool = _follows(layers, position + 2 + (relu is not None), MaxPool2d)
+            if pool is not None and not _is_square(pool):
+                pool = None
+            folded = Folded(layers[position], norm)
+            inner = [layer for layer in (layers[position], norm, relu, pool) if layer is not None]
+            step = FoldedChain(folded, ConvChain(folded, relu, pool), inner)
+            used += 1 + (pool is not None)      # the normalisation's step has the ReLU in it
+        result.append((position, step))
+        i += used
+    return result
+
+
 def _connect(steps):
     """Let each chain know what it may do for, or leave to, those before and behind it."""
     for i, step in enumerate(steps):
-        if not isinstance(step, _Chain):
+        if not isinstance(step, Step):
             continue
         behind = i + 1
         while behind < len(steps) and _is(steps[behind], Flatten):
             behind += 1
         after = steps[behind] if behind < len(steps) else None
-        if isinstance(after, _Chain):
+        if isinstance(after, Step):
             after.input_is_relu = step.gradient_is_masked = step.ends_with_relu
             # What comes between two chains is nobody else's: it stays as it is until the next step.
             after.input_is_ours = step.gradient_is_ours = True
 
 
-class _Chain:
-    """What a chain knows about those before and behind it, and about its last call."""
+class _Chain(Step):
+    """What a chain knows about its last call."""
 
-    # Whether a ReLU ends this chain; whether the next chain's input gradient does that one's
-    # backward pass, and this chain's that of the ReLU before it.
-    ends_with_relu = gradient_is_masked = input_is_relu = False
-    # Whether the chain's input, and the gradient of its output, are made by chains.
-    input_is_ours = gradient_is_ours = False
     # What the last call was given, and what the checks made of it: to see at a glance that it comes
     # again, as it does in nearly every step.
     last = None

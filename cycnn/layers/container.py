@@ -1,6 +1,7 @@
 """Modules made of modules."""
 
-from .chain import steps_of
+from .branches import check_distinct
+from .chain import folded_steps, steps_of
 from .module import Module
 
 
@@ -27,21 +28,17 @@ class Sequential(Module):
                     layer, (list, tuple)) else ""
                 raise TypeError(f"layer {i} must be a Module, got {type(layer).__name__}{hint}")
         self.layers = layers
-        seen = set()
-        for module in self.modules():
-            if id(module) in seen:
-                raise ValueError(f"{module!r} stands in the network twice: a layer remembers only "
-                                 "its last input, so make one for each place")
-            seen.add(id(module))
+        check_distinct(self)
         # What forward and backward work through: layers, and chains of layers.
         self._steps = steps_of(layers)
+        self._inference = folded_steps(layers, self._steps)
         # The layers before the first that learns need no gradient, unless the caller wants that of
         # the input.
         learns = next((i for i, layer in enumerate(layers) if any(layer.parameters())), 0)
         self._first = max((n for n, (i, _) in enumerate(self._steps) if i <= learns), default=0)
 
     def forward(self, x):
-        for i, step in self._steps:
+        for i, step in self._steps if self.training else self._inference:
             try:
                 x = step.forward(x)
             except (ValueError, TypeError) as error:

@@ -1,5 +1,7 @@
 """Convolution."""
 
+import math
+
 import numpy as np
 
 from .. import init
@@ -74,6 +76,9 @@ class Conv2d(Module):
         if self.bias:
             self.bias.set_grad(dbias, accumulate)
         return dx
+
+    def multiply_adds(self, input_shape, output_shape):
+        return math.prod(output_shape) * self.weight.data[0].size
 
     def config(self):
         return {"in_channels": self.in_channels, "out_channels": self.out_channels,

@@ -66,7 +66,7 @@ class Module:
     """A layer or a network: `forward` and, next to it, its `backward`.
 
     A layer of your own needs these two. Parameters and modules are found among the attributes, and
-    named after them.
+    named after them. :func:`cycnn.gradcheck` tells whether its `backward` is right.
 
     Attributes
     ----------
@@ -101,6 +101,7 @@ class Module:
     classes = None
     input_shape = None
     _memory = None
+    _buffers = ()               # the names of those attributes; see register_buffer
 
     def forward(self, x):
         """The output for a batch `x`."""
@@ -178,12 +179,58 @@ class Module:
                 seen.add(id(parameter))
                 yield parameter
 
+    def register_buffer(self, name, array):
+        """Make `array` an attribute that belongs to the state but is not learned.
+
+        A running mean, say: :meth:`state_dict` has it, and so has a saved model.
+
+        Parameters
+        ----------
+        name : str
+            Of the attribute.
+        array : numpy.ndarray or None
+            None: there is no such buffer in this layer, but code may ask for it.
+        """
+        if not name.isidentifier():
+            raise ValueError(f"name must be one that an attribute can have, got {name!r}")
+        if name in vars(self) and name not in self._buffers:
+            raise ValueError(f"name must be a new one, {type(self).__name__} has {name!r} already")
+        if array is not None and not isinstance(array, np.ndarray):
+            raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
+        if name not in self._buffers:
+            self._buffers = (*self._buffers, name)
+        setattr(self, name, array)
+
+    def named_buffers(self, prefix=""):
+        """Yield (name, array) of all buffers, with PyTorch's names such as ``"1.running_mean"``."""
+        for name in self._buffers:
+            if getattr(self, name) is not None:
+                yield prefix + name, getattr(self, name)
+        for name, child in self.named_children():
+            yield from child.named_buffers(f"{prefix}{name}.")
+
+    def buffers(self):
+        """Yield the arrays of all buffers."""
+        for _, array in self.named_buffers():
+            yield array
+
     def state_dict(self):
-        """The parameters' arrays by name: the arrays themselves, not copies."""
-        return {name: parameter.data for name, parameter in self.named_parameters()}
+        """The arrays of parameters and buffers by name: the arrays themselves, not copies."""
+        return dict(self._named_arrays(""))
+
+    def _named_arrays(self, prefix):
+        """In PyTorch's order: a module's parameters, its buffers, then the modules inside it."""
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield prefix + name, value.data
+        for name in self._buffers:
+            if getattr(self, name) is not None:
+                yield prefix + name, getattr(self, name)
+        for name, child in self.named_children():
+            yield from child._named_arrays(f"{prefix}{name}.")
 
     def load_state_dict(self, state_dict, strict=True):
-        """Copy numbers into the parameters.
+        """Copy numbers into the parameters and buffers.
 
         Parameters
         ----------
@@ -199,21 +246,20 @@ class Module:
             If names are missing or unexpected, or shapes differ: all of them are listed, and
             nothing has been changed.
         """
-        parameters = dict(self.named_parameters())
+        own = self.state_dict()
         arrays = {name: _as_array(value, name) for name, value in state_dict.items()
-                  if name in parameters}
+                  if name in own}
         problems = []
         if strict:
-            problems += [f"missing {name}" for name in parameters if name not in state_dict]
-            problems += [f"unexpected {name}" for name in state_dict if name not in parameters]
-        problems += [f"{name} has shape {array.shape}, needed is {parameters[name].data.shape}"
-                     for name, array in arrays.items()
-                     if array.shape != parameters[name].data.shape]
+            problems += [f"missing {name}" for name in own if name not in state_dict]
+            problems += [f"unexpected {name}" for name in state_dict if name not in own]
+        problems += [f"{name} has shape {array.shape}, needed is {own[name].shape}"
+                     for name, array in arrays.items() if array.shape != own[name].shape]
         if problems:
             raise ValueError(f"state_dict does not fit this {type(self).__name__}: "
                              + "; ".join(problems))
         for name, array in arrays.items():
-            parameters[name].data[...] = array
+            own[name][...] = array
 
     # --- modes ------------------------------------------------------------------------------
 
@@ -234,11 +280,15 @@ class Module:
     def predict_proba(self, images, batch_size=256):
         """The probability of each class for each image.
 
+        The images are read, and the probabilities made, a batch at a time: any number of images
+        will do, and of memory-mapped ones those that are not at work need no memory.
+
         Parameters
         ----------
-        images : array, (N, C, H, W)
+        images : array, (N, C, H, W), or iterable
             In the units of the training images (pixels 0 to 255, say): they are normalised by
-            :attr:`normalization`.
+            :attr:`normalization`. Memory-mapped arrays and what is sliced like an array will do,
+            and generators (or functions that make one) of images (C, H, W) or of batches of them.
         batch_size : int
             Images that are computed at a time.
 
@@ -247,18 +297,7 @@ class Module:
         numpy.ndarray, (N, classes)
             The softmax of the network's outputs.
         """
-        images = batches.check_images(images)
-        dtype = dtype_of(self)
-        with evaluation_mode(self):
-            outputs = [self.forward(x) for x in
-                       batches.in_order(images, batch_size, self.normalization, dtype)]
-            if not outputs:
-                outputs = [self.forward(batches.none(images, self.normalization, dtype))]
-        outputs = np.concatenate(outputs)
-        if outputs.ndim != 2:
-            raise ValueError("predicting classes needs a network whose output is (N, classes), "
-                             f"got {outputs.shape}")
-        return outputs if self.gives_probabilities() else functional.softmax(outputs, axis=1)
+        return _collected(self._probabilities(images, batch_size), images)
 
     def predict(self, images, batch_size=256):
         """The number of the most probable class for each image.
@@ -269,14 +308,40 @@ class Module:
         -------
         numpy.ndarray of int64, (N,)
         """
-        return self.predict_proba(images, batch_size).argmax(axis=1)
+        return _collected((rows.argmax(axis=1) for rows in
+                           self._probabilities(images, batch_size)), images)
+
+    def _probabilities(self, images, batch_size):
+        """Yield the rows of `predict_proba` batch by batch: at least one batch, of no rows if there
+        are no images."""
+        dtype = dtype_of(self)
+        with evaluation_mode(self):
+            for x in batches.of_any(images, batch_size, self.normalization, dtype):
+                outputs = self.forward(x)
+                if outputs.ndim != 2:
+                    raise ValueError("predicting classes needs a network whose output is "
+                                     f"(N, classes), got {outputs.shape}")
+                yield (outputs if self.gives_probabilities()
+                       else functional.softmax(outputs, axis=1))
 
     def gives_probabilities(self):
         """Whether the output is probabilities already (a Softmax at the end)."""
         return False
 
+    def multiply_adds(self, input_shape, output_shape):
+        """How many multiply-adds one image takes, for :meth:`summary`.
+
+        Counted are those of convolutions and linear layers, next to which all others are few.
+
+        Parameters
+        ----------
+        input_shape, output_shape : tuple of int
+            Without the batch.
+        """
+        return 0
+
     def summary(self, input_shape=None):
-        """A table of the layers, their output shapes and numbers of parameters.
+        """Print a table of the layers: output shapes, parameters, multiply-adds and memory.
 
         Parameters
         ----------
@@ -286,9 +351,18 @@ class Module:
         Returns
         -------
         str
+            The table. Multiply-adds and memory are those of one image; memory is that of a layer's
+            output.
+
+        Raises
+        ------
+        ValueError
+            If no `input_shape` is known, or the network does not take it.
         """
         from .summary import summary
-        return summary(self, input_shape)
+        table = summary(self, input_shape)
+        print(table)
+        return table
 
     # --- description ------------------------------------------------------------------------
 
@@ -328,6 +402,24 @@ def evaluation_mode(module):
     finally:
         for inner, training in before:
             inner.training = training
+
+
+def _collected(parts, images):
+    """The rows of all `parts` in one array, which is made once if `images` has a length."""
+    rows, done = None, 0
+    for part in parts:
+        if rows is None:
+            known = hasattr(images, "__len__") and not batches.comes_in_batches(images)
+            rows = np.empty((len(images) if known else len(part), *part.shape[1:]), part.dtype)
+        end = done + len(part)
+        if end > len(rows):
+            # The system extends the memory where it is, as a rule: not a second array beside it.
+            rows.resize((end + end // 2, *rows.shape[1:]), refcheck=False)
+        rows[done:end] = part
+        done = end
+    if done < len(rows):
+        rows.resize((done, *rows.shape[1:]), refcheck=False)
+    return rows
 
 
 def _as_array(value, name):

@@ -1,8 +1,9 @@
 """Pooling: many pixels to one."""
 
-from ..functional import (_check, avg_pool2d, avg_pool2d_backward, global_avg_pool2d,
-                          global_avg_pool2d_backward)
+from ..functional import (_check, adaptive_avg_pool2d, adaptive_avg_pool2d_backward, avg_pool2d,
+                          avg_pool2d_backward, global_avg_pool2d, global_avg_pool2d_backward)
 from ..functional.pool import max_pool2d_winners_backward, max_pool2d_with_winners
+from ..functional.resample import adaptive_size
 from ._images import channels_last
 from .module import Module
 
@@ -108,6 +109,45 @@ class AvgPool2d(Module):
 
     def extra_repr(self):
         return _sizes(self)
+
+
+class AdaptiveAvgPool2d(Module):
+    r"""The mean of each of OH x OW rectangles, whatever the size of the image.
+
+    Row i of the result is the mean of rows :math:`\lfloor i H / OH \rfloor` to
+    :math:`\lceil (i + 1) H / OH \rceil - 1`; likewise the columns.
+
+    Parameters
+    ----------
+    output_size : int or pair of int or None
+        (OH, OW); None: as the image has.
+
+    Notes
+    -----
+    Shapes: (N, C, H, W) to (N, C, OH, OW).
+    """
+
+    def __init__(self, output_size):
+        adaptive_size(output_size)
+        self.output_size = tuple(output_size) if isinstance(output_size, list) else output_size
+
+    def forward(self, x):
+        x = channels_last(x)
+        y = adaptive_avg_pool2d(x, self.output_size)
+        self.remember(x.shape)
+        return y
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        input_size = self.recall()
+        if not input_gradient:
+            return None
+        return adaptive_avg_pool2d_backward(channels_last(dy), input_size, self.output_size)
+
+    def config(self):
+        return {"output_size": self.output_size}
+
+    def extra_repr(self):
+        return f"output_size={self.output_size}"
 
 
 class GlobalAvgPool2d(Module):

@@ -1,42 +1,105 @@
-"""The table that `Module.summary` returns."""
+"""The table that `Module.summary` prints."""
+
+import contextlib
+import math
 
 import numpy as np
 
 from .container import Sequential
-from .module import dtype_of, evaluation_mode
+from .module import Parameter, dtype_of, evaluation_mode
+
+_HEAD = ("", "Layer", "Output shape", "Parameters", "Multiply-adds", "Memory")
+
+
+class Summary(str):
+    """The text; at the prompt it shows as nothing, for it has been printed."""
+
+    def __repr__(self):
+        return ""
 
 
 def summary(module, input_shape=None):
-    """A table of the layers, their output shapes and numbers of parameters.
+    """The table as text: a row for each layer, in the order of their calls.
 
     Nothing is computed: the layers get a batch of no images.
     """
     input_shape = input_shape or module.input_shape
     if input_shape is None:
         raise ValueError("input_shape is needed: (C, H, W), such as (1, 28, 28)")
-    with evaluation_mode(module):
-        rows, _ = _rows("", module, np.empty((0, *input_shape), dtype_of(module)))
-    total = [parameter.data for parameter in module.parameters()]
-    rows = [("", "Layer", "Output shape", "Parameters"),
-            ("", "Input", _shape(input_shape), ""), *rows,
-            ("", "Total", f"{sum(a.nbytes for a in total) / 1024:,.0f} KiB",
-             f"{sum(a.size for a in total):,}")]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    return "\n".join(f"{name:{widths[0]}}  {layer:{widths[1]}}  {shape:{widths[2]}}  "
-                     f"{count:>{widths[3]}}" for name, layer, shape, count in rows)
+    dtype = dtype_of(module)
+    rows = []
+    with evaluation_mode(module), _recording(module, rows):
+        module.forward(np.empty((0, *input_shape), dtype))
+    parameters = [parameter.data for parameter in module.parameters()]
+    outputs = math.prod(input_shape) + sum(row[2] for row in rows)
+    adds = sum(row[4] for row in rows)
+    lines = [_HEAD, ("", "Input", _shape(input_shape), "", "",
+                     _bytes(math.prod(input_shape) * dtype.itemsize))]
+    lines += [(name, layer, _shape(shape), f"{count:,}", f"{each:,}" if each else "",
+               _bytes(size * dtype.itemsize)) for name, layer, size, count, each, shape in rows]
+    lines.append(("", "Total", "", f"{sum(a.size for a in parameters):,}", f"{adds:,}",
+                  _bytes(outputs * dtype.itemsize)))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEAD))]
+    table = ["  ".join(text.ljust(width) if i < 3 else text.rjust(width)
+                       for i, (text, width) in enumerate(zip(line, widths))).rstrip()
+             for line in lines]
+    size = _bytes(sum(a.nbytes for a in parameters))
+    table.append(f"Parameters take {size}. Multiply-adds and memory (of the outputs) are those of "
+                 "one image.")
+    return Summary("\n".join(table))
 
 
-def _rows(name, module, x):
-    if isinstance(module, Sequential):
-        rows = []
-        for child_name, child in module.named_children():
-            inner, x = _rows(f"{name}.{child_name}".lstrip("."), child, x)
-            rows += inner
-        return rows, x
-    y = module.forward(x)
-    count = sum(parameter.data.size for parameter in module.parameters())
-    return [(name, type(module).__name__, _shape(y.shape[1:]), f"{count:,}")], y
+@contextlib.contextmanager
+def _recording(network, rows):
+    """Within the block, each layer's call adds a row; chains are taken apart for it."""
+    names = {network: ""}
+    for name, module in _named_modules(network):
+        names[module] = name
+    replaced = []
+
+    def record(module, x, y):
+        own = sum(value.data.size for value in vars(module).values()
+                  if isinstance(value, Parameter))
+        rows.append((names[module], type(module).__name__, math.prod(y.shape[1:]), own,
+                     module.multiply_adds(x.shape[1:], y.shape[1:]), y.shape[1:]))
+
+    def recorder(module):
+        forward = module.forward
+        if isinstance(module, Sequential):
+            def forward(x):
+                for layer in module:
+                    x = layer.forward(x)
+                return x
+            return forward
+
+        def recorded(x, *arguments, **options):
+            y = forward(x, *arguments, **options)
+            record(module, x, y)
+            return y
+        return recorded
+
+    try:
+        for module in names:
+            replaced.append((module, vars(module).get("forward")))
+            module.forward = recorder(module)
+        yield
+    finally:
+        for module, own in replaced:
+            if own is None:
+                del module.forward
+            else:
+                module.forward = own
+
+
+def _named_modules(module, prefix=""):
+    for name, child in module.named_children():
+        yield prefix + name, child
+        yield from _named_modules(child, f"{prefix}{name}.")
 
 
 def _shape(dims):
     return "(" + ", ".join(["N", *map(str, dims)]) + ")"
+
+
+def _bytes(size):
+    return f"{size / 1024:,.1f} KiB" if size < 1 << 20 else f"{size / (1 << 20):,.1f} MiB"

@@ -1,7 +1,7 @@
-"""Ready-made networks."""
+"""The network that ``cycnn train`` trains."""
 
-from .functional import _check
-from .layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from ..layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from ._shape import images_and_classes
 
 _CHANNELS = [32, 64, 128]
 # Pooling stops where an image is no higher or wider than this.
@@ -40,10 +40,7 @@ def convnet(input_shape, classes):
       (7): Linear(in_features=3136, out_features=10)
     )
     """
-    if len(input_shape) != 3:
-        raise ValueError(f"input_shape must be (C, H, W), got {tuple(input_shape)}")
-    channels, height, width = (_check.integer(size, "input_shape", 1) for size in input_shape)
-    classes = _check.integer(classes, "classes", 1)
+    (channels, height, width), classes = images_and_classes(input_shape, classes)
     layers = []
     stage = 0
     while stage < 2 or max(height, width) > _SMALL:

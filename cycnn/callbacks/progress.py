@@ -1,59 +1,8 @@
-"""Callbacks: what else happens while training. The progress bar is one."""
+"""What training shows while it runs: a bar, or a line an epoch."""
 
 import time
 
-
-class FitState:
-    """Where training stands; every hook gets it.
-
-    Attributes
-    ----------
-    epochs, batches : int
-        Epochs in all, and batches in each.
-    epoch, batch : int
-        The current ones, counted from 0.
-    loss : float
-        The running mean of the training loss in this epoch.
-    accuracy : float or None
-        That of the accuracy; None where the loss knows no classes.
-    history : cycnn.History
-        The epochs that are complete.
-    stop : bool
-        Set it to True, and training ends after this batch; the epoch is not recorded unless it was
-        the epoch's last.
-    """
-
-    def __init__(self, epochs, batches, history):
-        self.epochs, self.batches, self.history = epochs, batches, history
-        self.epoch = self.batch = 0
-        self.loss, self.accuracy = float("nan"), None
-        self.stop = False
-
-
-class Callback:
-    """Override the hooks that you need; each gets the trainer and the :class:`FitState`.
-
-    Examples
-    --------
-    >>> class StopAt(Callback):
-    ...     def on_epoch_end(self, trainer, state):
-    ...         state.stop = state.history.val_accuracy[-1] > 0.99
-    """
-
-    def on_fit_begin(self, trainer, state):
-        """Before the first epoch."""
-
-    def on_epoch_begin(self, trainer, state):
-        """Before the first batch of an epoch."""
-
-    def on_batch_end(self, trainer, state):
-        """After the weights were updated."""
-
-    def on_epoch_end(self, trainer, state):
-        """After validation, when the epoch is in `state.history`."""
-
-    def on_fit_end(self, trainer, state):
-        """At the end, also after an error or Ctrl-C."""
+from .base import Callback
 
 
 class ProgressBar(Callback):
@@ -125,7 +74,7 @@ def progress_callback(progress):
         raise TypeError(f"progress must be True, False or None, got {progress!r}")
     if progress is False:
         return []
-    from ._extras import require
+    from .._extras import require
     try:
         return [ProgressBar(require("tqdm.auto", "progress", "a progress bar").tqdm)]
     except ImportError:

@@ -1,0 +1,124 @@
+"""The last and the best state of a training, in files."""
+
+import os
+
+from .. import checkpoint
+from ..functional import _check
+from .base import Callback
+from .monitor import Monitor
+
+
+class Checkpoint(Callback):
+    """Writes where training stands, so that it can go on after the process has ended in any way.
+
+    ``trainer.fit(..., callbacks=[Checkpoint("last.safetensors")], resume=True)`` goes on from the
+    file if there is one. A kill while it is written leaves the one before. It is a model file too:
+    :func:`cycnn.load` reads it.
+
+    Parameters
+    ----------
+    path : str or path-like
+    every : int, optional
+        Write after so many batches too; by default after each epoch only. When Ctrl-C or a callback
+        ends training within an epoch, it is written as well.
+    """
+
+    # After the others, whose state it saves.
+    order = 100
+
+    def __init__(self, path, every=None):
+        self.path = os.fspath(path)
+        self.every = every if every is None else _check.integer(every, "every", 1)
+
+    def on_fit_begin(self, trainer, state):
+        check_writable(self.path)
+        checkpoint.check(trainer, state)
+
+    def on_batch_end(self, trainer, state):
+        due = self.every is not None and (state.batch + 1) % self.every == 0
+        if due or state.stop or state.interrupted:
+            checkpoint.save(self.path, trainer, state)
+
+    def on_epoch_end(self, trainer, state):
+        checkpoint.save(self.path, trainer, state)
+
+
+class BestCheckpoint(Callback):
+    """Writes a checkpoint after each epoch that was better than all before it.
+
+    :func:`cycnn.load` reads it as a model.
+
+    Parameters
+    ----------
+    path : str or path-like
+    monitor : str
+        The number of the history that decides.
+    mode : {"min", "max"}, optional
+        Whether less or more is better; by default more of an accuracy and less of all else.
+
+    Attributes
+    ----------
+    best : float
+        The best value so far.
+    """
+
+    order = 99
+
+    def __init__(self, path, monitor="val_loss", mode=None):
+        self.path = os.fspath(path)
+        self.monitor = Monitor(monitor, mode)
+
+    @property
+    def best(self):
+        return self.monitor.best
+
+    def on_fit_begin(self, trainer, state):
+        self.monitor.check(state)
+        check_writable(self.path)
+        checkpoint.check(trainer, state)
+        self.monitor.reset()
+
+    def on_epoch_end(self, trainer, state):
+        if self.monitor.better(state):
+            checkpoint.save(self.path, trainer, state)
+
+    def state_dict(self):
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict):
+        self.monitor.best = state_dict["best"]
+
+
+def check_writable(path):
+    """Raise, before hours of training, if no file can be written at `path`."""
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path} is a folder, not a name for a file")
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"{path}: there is no folder {folder} to write to")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{path}: the folder {folder} cannot be written to")
+
+
+def resume_file(resume, callbacks):
+    """The file to go on from for the argument `resume` of `Trainer.fit`, or None.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+    """
+    if resume is None or resume is False:
+        return None
+    if resume is True:
+        paths = [callback.path for callback in callbacks if isinstance(callback, Checkpoint)]
+        if not paths:
+            raise ValueError("resume=True needs a Checkpoint among the callbacks, whose file it "
+                             "takes; or give the file")
+        return paths[0] if os.path.exists(paths[0]) else None
+    try:
+        path = os.fspath(resume)
+    except TypeError:
+        raise TypeError(f"resume must be a checkpoint's path or True, got {resume!r}") from None
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"there is no checkpoint {path}")
+    return path

@@ -1,0 +1,516 @@
+"""Normalisation: the channels of a group brought to mean 0 and variance 1, forward and backward.
+
+x is (images, rows, channels); statistics are those of one group of channels over all rows of one
+image. Batch normalisation is the case of one image, whose rows are the pixels of the whole batch,
+with as many groups as channels.
+
+Each pass over memory goes through chunks whose length depends on the shape alone. The sums of a
+chunk are taken in double, and put together in the order of the chunks, so that no rounding depends
+on the number of threads and the batch may be large. A chunk's squares are those of distances from
+its own mean, which has just been found: it is still in the cache nearest to the core, so memory is
+read once (Chan, Golub and LeVeque 1983 on how such sums are joined).
+
+Channels may be few: then the loops run over several rows at once (`width` numbers), with what
+belongs to a channel repeated for each of them.
+"""
+
+from cython.parallel cimport prange
+from libc.math cimport sqrt
+from libc.stdlib cimport free, malloc
+
+from .buffers cimport address
+from .tile cimport real
+
+cdef enum:
+    CHUNK = 8192        # numbers of a chunk: what stays in the first-level cache
+    LEAST_ROWS = 16     # of a chunk, for each has sums of its own to be put together
+    WIDTH = 64          # numbers that a loop should have
+    TERMS = 5           # what is kept for each channel:
+
+cdef struct Shape:
+    Py_ssize_t images
+    Py_ssize_t rows
+    Py_ssize_t channels
+    Py_ssize_t groups
+    Py_ssize_t width
+    Py_ssize_t chunk        # numbers of a chunk
+    Py_ssize_t chunks       # of an image
+
+# y = (x - center) * scale + shift;  dx = dy * scale + (x - center) * slope + offset.
+# `center` is the mean as x's type has it, and what that leaves of it is in `shift` and `offset`.
+cdef enum:
+    CENTER
+    SCALE
+    SHIFT
+    SLOPE
+    OFFSET
+
+
+cdef Shape shape_of(Py_ssize_t images, Py_ssize_t rows, Py_ssize_t channels,
+                    Py_ssize_t groups) noexcept nogil:
+    cdef Shape s
+    s.images, s.rows, s.channels, s.groups = images, rows, channels, groups
+    s.width = channels * min(rows, (WIDTH + channels - 1) // channels)
+    # In whole widths, so that only the last step of an image is shorter.
+    s.chunk = max(CHUNK, LEAST_ROWS * channels) // s.width * s.width
+    s.chunks = (rows * channels + s.chunk - 1) // s.chunk
+    return s
+
+
+cdef inline Py_ssize_t steps_of(const Shape *s, Py_ssize_t length) noexcept nogil:
+    """How many loops of `width` numbers so many take; only the last may be shorter."""
+    return (length + s.width - 1) // s.width
+
+
+cdef inline Py_ssize_t length_of(const Shape *s, Py_ssize_t chunk) noexcept nogil:
+    """How many numbers the chunk of an image has: the last may have fewer."""
+    return min(s.chunk, s.rows * s.channels - chunk * s.chunk)
+
+
+def forward(x, y, weight, bias, double[::1] mean, double[::1] var, Py_ssize_t images,
+            Py_ssize_t rows, Py_ssize_t channels, Py_ssize_t groups, double eps, bint given,
+            bint relu, int itemsize, int threads):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, then ReLU if wanted.
+
+    mean and var have a number for each group of each image: found here, unless `given`. weight and
+    bias, one number a channel, may be None. No size is 0; all arrays but mean and var are of float
+    or of double, as `itemsize` says.
+    """
+    cdef Shape s = shape_of(images, rows, channels, groups)
+    cdef const char *px = address(x)
+    cdef char *py = address(y)
+    cdef const char *pw = NULL if weight is None else address(weight)
+    cdef const char *pb = NULL if bias is None else address(bias)
+    cdef int failed
+    with nogil:
+        if itemsize == sizeof(float):
+            failed = normalize(&s, <const float *>px, <float *>py, <const float *>pw,
+                               <const float *>pb, &mean[0], &var[0], eps, given, relu, threads)
+        else:
+            failed = normalize(&s, <const double *>px, <double *>py, <const double *>pw,
+                               <const double *>pb, &mean[0], &var[0], eps, given, relu, threads)
+    if failed:
+        raise MemoryError("no memory for the sums of a normalisation")
+
+
+def backward(dy, x, dx, weight, bias, const double[::1] mean, const double[::1] var, dweight,
+             dbias, Py_ssize_t images, Py_ssize_t rows, Py_ssize_t channels, Py_ssize_t groups,
+             double eps, bint given, bint relu, int itemsize, int threads):
+    """The gradients of :func:`forward`, called with the mean and var that it found or was given.
+
+    dx may be None, and so may dweight and dbias. With `relu`, dy is the gradient behind it: the
+    signs of its results are found again, by the same arithmetic.
+    """
+    cdef Shape s = shape_of(images, rows, channels, groups)
+    cdef const char *pdy = address(dy)
+    cdef const char *px = address(x)
+    cdef char *pdx = NULL if dx is None else address(dx)
+    cdef const char *pw = NULL if weight is None else address(weight)
+    cdef const char *pb = NULL if bias is None else address(bias)
+    cdef char *pdw = NULL if dweight is None else address(dweight)
+    cdef char *pdb = NULL if dbias is None else address(dbias)
+    cdef int failed
+    with nogil:
+        if itemsize == sizeof(float):
+            failed = gradients(&s, <const float *>pdy, <const float *>px, <float *>pdx,
+                               <const float *>pw, <const float *>pb, &mean[0], &var[0],
+                               <float *>pdw, <float *>pdb, eps, given, relu, threads)
+        else:
+            failed = gradients(&s, <const double *>pdy, <const double *>px, <double *>pdx,
+                               <const double *>pw, <const double *>pb, &mean[0], &var[0],
+                               <double *>pdw, <double *>pdb, eps, given, relu, threads)
+    if failed:
+        raise MemoryError("no memory for the sums of a normalisation")
+
+
+def channel_sums(x, sums, Py_ssize_t rows, Py_ssize_t channels, int itemsize, int threads):
+    """sums[c] = the sum of x[:, c], both of float or both of double: the gradient of a bias."""
+    cdef Shape s = shape_of(1, rows, channels, channels)
+    cdef const char *px = address(x)
+    cdef char *to = address(sums)
+    cdef int failed
+    with nogil:
+        if itemsize == sizeof(float):
+            failed = plain_sums(&s, <const float *>px, <float *>to, threads)
+        else:
+            failed = plain_sums(&s, <const double *>px, <double *>to, threads)
+    if failed:
+        raise MemoryError("no memory for the sums of a bias")
+
+
+def fold(weight, bias, mean, var, norm_weight, norm_bias, double eps, new_weight, new_bias,
+         Py_ssize_t outputs, Py_ssize_t terms, int itemsize):
+    """A convolution's weight (outputs, terms) and bias, with the normalisation behind it in them.
+
+    mean, var, norm_weight and norm_bias have a number for each output; bias and the last two may
+    be None.
+    """
+    cdef const char *w = address(weight)
+    cdef const char *b = NULL if bias is None else address(bias)
+    cdef const char *m = address(mean)
+    cdef const char *v = address(var)
+    cdef const char *nw = NULL if norm_weight is None else address(norm_weight)
+    cdef const char *nb = NULL if norm_bias is None else address(norm_bias)
+    cdef char *tw = address(new_weight)
+    cdef char *tb = address(new_bias)
+    with nogil:
+        if itemsize == sizeof(float):
+            fold_into(<const float *>w, <const float *>b, <const float *>m, <const float *>v,
+                      <const float *>nw, <const float *>nb, eps, <float *>tw, <float *>tb,
+                      outputs, terms)
+        else:
+            fold_into(<const double *>w, <const double *>b, <const double *>m, <const double *>v,
+                      <const double *>nw, <const double *>nb, eps, <double *>tw, <double *>tb,
+                      outputs, terms)
+
+
+cdef void fold_into(const real *weight, const real *bias, const real *mean, const real *var,
+                    const real *norm_weight, const real *norm_bias, double eps, real *new_weight,
+                    real *new_bias, Py_ssize_t outputs, Py_ssize_t terms) noexcept nogil:
+    cdef Py_ssize_t k, j
+    cdef double scale
+    for k in range(outputs):
+        scale = (norm_weight[k] if norm_weight else <real>1) / sqrt(var[k] + eps)
+        new_bias[k] = <real>(((bias[k] if bias else <real>0) - <double>mean[k]) * scale
+                             + (norm_bias[k] if norm_bias else <real>0))
+        for j in range(terms):
+            new_weight[k * terms + j] = weight[k * terms + j] * <real>scale
+
+
+# --- the passes --------------------------------------------------------------------------------
+# One thread runs the loops without OpenMP: to open a parallel region of one thread costs as much as
+# a small array.
+
+cdef int normalize(const Shape *s, const real *x, real *y, const real *weight, const real *bias,
+                   double *mean, double *var, double eps, bint given, bint relu,
+                   int threads) noexcept nogil:
+    cdef Py_ssize_t tasks = s.images * s.chunks, i
+    cdef double *sums = NULL
+    cdef real *terms = <real *>malloc(s.images * TERMS * s.width * sizeof(real))
+    if not given:
+        sums = <double *>malloc(tasks * 2 * s.width * sizeof(double))
+    if not terms or not (given or sums):
+        free(terms)
+        free(sums)
+        return 1
+    if threads == 1:
+        if not given:
+            for i in range(tasks):
+                moments_chunk(s, x, sums, i)
+        for i in range(s.images):
+            if not given:
+                join_moments(s, sums, mean, var, i)
+            forward_terms(s, weight, bias, mean, var, eps, terms, i)
+        for i in range(tasks):
+            scale_chunk(s, x, y, terms, relu, i)
+    else:
+        if not given:
+            for i in prange(tasks, num_threads=threads, schedule="static"):
+                moments_chunk(s, x, sums, i)
+        for i in prange(s.images, num_threads=threads, schedule="static"):
+            if not given:
+                join_moments(s, sums, mean, var, i)
+            forward_terms(s, weight, bias, mean, var, eps, terms, i)
+        for i in prange(tasks, num_threads=threads, schedule="static"):
+            scale_chunk(s, x, y, terms, relu, i)
+    free(terms)
+    free(sums)
+    return 0
+
+
+cdef int gradients(const Shape *s, const real *dy, const real *x, real *dx, const real *weight,
+                   const real *bias, const double *mean, const double *var, real *dweight,
+                   real *dbias, double eps, bint given, bint relu, int threads) noexcept nogil:
+    cdef Py_ssize_t tasks = s.images * s.chunks, i
+    cdef double *sums = <double *>malloc(tasks * 2 * s.width * sizeof(double))
+    cdef real *terms = <real *>malloc(s.images * TERMS * s.width * sizeof(real))
+    if not terms or not sums:
+        free(terms)
+        free(sums)
+        return 1
+    if threads == 1:
+        for i in range(s.images):
+            forward_terms(s, weight, bias, mean, var, eps, terms, i)
+        for i in range(tasks):
+            products_chunk(s, dy, x, terms, sums, relu, i)
+        for i in range(s.images):
+            backward_terms(s, weight, mean, var, eps, given, sums, terms, i)
+    else:
+        for i in prange(s.images, num_threads=threads, schedule="static"):
+            forward_terms(s, weight, bias, mean, var, eps, terms, i)
+        for i in prange(tasks, num_threads=threads, schedule="static"):
+            products_chunk(s, dy, x, terms, sums, relu, i)
+        for i in prange(s.images, num_threads=threads, schedule="static"):
+            backward_terms(s, weight, mean, var, eps, given, sums, terms, i)
+    sum_images(s, sums, var, eps, dweight, dbias)
+    if not dx:
+        pass
+    elif threads == 1:
+        for i in range(tasks):
+            gradient_chunk(s, dy, x, dx, terms, relu, i)
+    else:
+        for i in prange(tasks, num_threads=threads, schedule="static"):
+            gradient_chunk(s, dy, x, dx, terms, relu, i)
+    free(terms)
+    free(sums)
+    return 0
+
+
+cdef int plain_sums(const Shape *s, const real *x, real *to, int threads) noexcept nogil:
+    cdef Py_ssize_t i, c
+    cdef double *sums = <double *>malloc(s.chunks * s.width * sizeof(double))
+    cdef double total
+    if not sums:
+        return 1
+    if threads == 1:
+        for i in range(s.chunks):
+            add_chunk(s, x + i * s.chunk, length_of(s, i), sums + i * s.width)
+    else:
+        for i in prange(s.chunks, num_threads=threads, schedule="static"):
+            add_chunk(s, x + i * s.chunk, length_of(s, i), sums + i * s.width)
+    for c in range(s.channels):
+        total = 0
+        for i in range(s.chunks):
+            total += sums[i * s.width + c]
+        to[c] = <real>total
+    free(sums)
+    return 0
+
+
+# --- one chunk ---------------------------------------------------------------------------------
+
+cdef inline void add_chunk(const Shape *s, const real *x, Py_ssize_t length,
+                           double *sums) noexcept nogil:
+    """The sum of each channel, in the first places of `sums`, which has `width`."""
+    cdef Py_ssize_t step, j
+    for j in range(s.width):
+        sums[j] = 0
+    for step in range(steps_of(s, length)):
+        for j in range(min(s.width, length - step * s.width)):
+            sums[j] += x[j]
+        x += s.width
+    add_rows(s, sums)
+
+
+cdef inline void add_rows(const Shape *s, double *sums) noexcept nogil:
+    """Add up what several rows have for the same channel."""
+    cdef Py_ssize_t row, j
+    for row in range(1, s.width // s.channels):
+        for j in range(s.channels):
+            sums[j] += sums[row * s.channels + j]
+
+
+cdef void moments_chunk(const Shape *s, const real *x, double *sums, Py_ssize_t task) noexcept nogil:
+    """Each channel's mean, and its sum of squared distances from that, in `sums` of this chunk."""
+    cdef Py_ssize_t image = task // s.chunks, chunk = task % s.chunks, step, j
+    cdef Py_ssize_t length = length_of(s, chunk)
+    cdef double *mean = sums + task * 2 * s.width
+    cdef double *squares = mean + s.width
+    cdef double d, rows = length // s.channels
+    x += image * s.rows * s.channels + chunk * s.chunk
+    add_chunk(s, x, length, mean)
+    for j in range(s.channels):
+        mean[j] = mean[j] / rows
+    for j in range(s.channels, s.width):
+        mean[j] = mean[j - s.channels]
+    for j in range(s.width):
+        squares[j] = 0
+    for step in range(steps_of(s, length)):
+        for j in range(min(s.width, length - step * s.width)):
+            d = x[j] - mean[j]
+            squares[j] += d * d
+        x += s.width
+    add_rows(s, squares)
+
+
+cdef void scale_chunk(const Shape *s, const real *x, real *y, const real *terms, bint relu,
+                      Py_ssize_t task) noexcept nogil:
+    """y = (x - center) * scale + shift, then ReLU if wanted; NaN stays NaN."""
+    cdef Py_ssize_t image = task // s.chunks, chunk = task % s.chunks, step, j
+    cdef Py_ssize_t length = length_of(s, chunk), first = image * s.rows * s.channels
+    cdef const real *center = terms + image * TERMS * s.width
+    cdef const real *scale = center + SCALE * s.width
+    cdef const real *shift = center + SHIFT * s.width
+    cdef real v
+    x, y = x + first + chunk * s.chunk, y + first + chunk * s.chunk
+    for step in range(steps_of(s, length)):
+        if relu:
+            for j in range(min(s.width, length - step * s.width)):
+                v = (x[j] - center[j]) * scale[j] + shift[j]
+                y[j] = <real>0 if v <= <real>0 else v
+        else:
+            for j in range(min(s.width, length - step * s.width)):
+                y[j] = (x[j] - center[j]) * scale[j] + shift[j]
+        x, y = x + s.width, y + s.width
+
+
+cdef inline real masked(real g, real x, real center, real scale, real shift) noexcept nogil:
+    """g, or 0 where the ReLU's result was 0."""
+    return <real>0 if (x - center) * scale + shift <= <real>0 else g
+
+
+cdef void products_chunk(const Shape *s, const real *dy, const real *x, const real *terms,
+                         double *sums, bint relu, Py_ssize_t task) noexcept nogil:
+    """Each channel's sum of dy, and of dy * (x - center), in `sums` of this chunk."""
+    cdef Py_ssize_t image = task // s.chunks, chunk = task % s.chunks, step, j
+    cdef Py_ssize_t length = length_of(s, chunk), first = image * s.rows * s.channels
+    cdef const real *center = terms + image * TERMS * s.width
+    cdef const real *scale = center + SCALE * s.width
+    cdef const real *shift = center + SHIFT * s.width
+    cdef double *total = sums + task * 2 * s.width
+    cdef double *products = total + s.width
+    cdef double g
+    x, dy = x + first + chunk * s.chunk, dy + first + chunk * s.chunk
+    for j in range(2 * s.width):
+        total[j] = 0
+    for step in range(steps_of(s, length)):
+        if relu:
+            for j in range(min(s.width, length - step * s.width)):
+                g = masked(dy[j], x[j], center[j], scale[j], shift[j])
+                total[j] += g
+                products[j] += g * (x[j] - center[j])
+        else:
+            for j in range(min(s.width, length - step * s.width)):
+                g = dy[j]
+                total[j] += g
+                products[j] += g * (x[j] - center[j])
+        x, dy = x + s.width, dy + s.width
+    add_rows(s, total)
+    add_rows(s, products)
+
+
+cdef void gradient_chunk(const Shape *s, const real *dy, const real *x, real *dx,
+                         const real *terms, bint relu, Py_ssize_t task) noexcept nogil:
+    """dx = dy * scale + (x - center) * slope + offset."""
+    cdef Py_ssize_t image = task // s.chunks, chunk = task % s.chunks, step, j
+    cdef Py_ssize_t length = length_of(s, chunk), first = image * s.rows * s.channels
+    cdef const real *center = terms + image * TERMS * s.width
+    cdef const real *scale = center + SCALE * s.width
+    cdef const real *shift = center + SHIFT * s.width
+    cdef const real *slope = center + SLOPE * s.width
+    cdef const real *offset = center + OFFSET * s.width
+    first += chunk * s.chunk
+    x, dy, dx = x + first, dy + first, dx + first
+    for step in range(steps_of(s, length)):
+        if relu:
+            for j in range(min(s.width, length - step * s.width)):
+                dx[j] = (masked(dy[j], x[j], center[j], scale[j], shift[j]) * scale[j]
+                         + ((x[j] - center[j]) * slope[j] + offset[j]))
+        else:
+            for j in range(min(s.width, length - step * s.width)):
+                dx[j] = dy[j] * scale[j] + ((x[j] - center[j]) * slope[j] + offset[j])
+        x, dy, dx = x + s.width, dy + s.width, dx + s.width
+
+
+# --- one image ---------------------------------------------------------------------------------
+
+cdef void join_moments(const Shape *s, double *sums, double *mean, double *var,
+                       Py_ssize_t image) noexcept nogil:
+    """The mean and the variance of each group, from those of the channels of each chunk."""
+    cdef Py_ssize_t i, c, g, each = s.channels // s.groups
+    cdef double *first = sums + image * s.chunks * 2 * s.width      # the whole is gathered here
+    cdef double *squares = first + s.width
+    cdef double *other
+    cdef double before = length_of(s, 0) // s.channels, more, part, cross, d
+    for i in range(1, s.chunks):
+        other = first + i * 2 * s.width
+        more = length_of(s, i) // s.channels
+        part, cross = more / (before + more), before * more / (before + more)
+        for c in range(s.channels):
+            d = other[c] - first[c]
+            first[c] += d * part
+            squares[c] += other[s.width + c] + d * d * cross
+        before += more
+    mean, var = mean + image * s.groups, var + image * s.groups
+    for g in range(s.groups):
+        mean[g] = var[g] = 0
+        for c in range(g * each, (g + 1) * each):
+            mean[g] += first[c]
+        mean[g] = mean[g] / each
+        for c in range(g * each, (g + 1) * each):
+            d = first[c] - mean[g]
+            var[g] += squares[c] + d * d * s.rows
+        var[g] = var[g] / (<double>s.rows * each)
+
+
+cdef void forward_terms(const Shape *s, const real *weight, const real *bias, const double *mean,
+                        const double *var, double eps, real *terms,
+                        Py_ssize_t image) noexcept nogil:
+    """CENTER, SCALE and SHIFT of each channel."""
+    cdef Py_ssize_t c, g, each = s.channels // s.groups
+    cdef double scale, left
+    terms += image * TERMS * s.width
+    mean, var = mean + image * s.groups, var + image * s.groups
+    for c in range(s.channels):
+        g = c // each
+        scale = (weight[c] if weight else <real>1) / sqrt(var[g] + eps)
+        terms[c] = <real>mean[g]
+        left = mean[g] - terms[c]
+        terms[SCALE * s.width + c] = <real>scale
+        terms[SHIFT * s.width + c] = <real>((bias[c] if bias else <real>0) - left * scale)
+    repeat(s, terms, CENTER, SHIFT)
+
+
+cdef void backward_terms(const Shape *s, const real *weight, const double *mean, const double *var,
+                         double eps, bint given, double *sums, real *terms,
+                         Py_ssize_t image) noexcept nogil:
+    """SLOPE and OFFSET of each channel; the image's sums are left in those of its first chunk.
+
+    There the products become those of dy and the distance from the mean itself.
+    """
+    cdef Py_ssize_t i, c, g, each = s.channels // s.groups
+    cdef double *total = sums + image * s.chunks * 2 * s.width
+    cdef double *products = total + s.width
+    cdef const double *other
+    cdef double all_of_it, all_products, inverse, slope, n = <double>s.rows * each, w
+    terms += image * TERMS * s.width
+    mean, var = mean + image * s.groups, var + image * s.groups
+    for i in range(1, s.chunks):
+        other = total + i * 2 * s.width
+        for c in range(s.channels):
+            total[c] += other[c]
+            products[c] += other[s.width + c]
+    for g in range(s.groups):
+        all_of_it = all_products = 0
+        for c in range(g * each, (g + 1) * each):
+            products[c] -= (mean[g] - terms[c]) * total[c]
+            w = weight[c] if weight else <real>1
+            all_of_it += w * total[c]
+            all_products += w * products[c]
+        inverse = 1 / sqrt(var[g] + eps)
+        # With given statistics, y depends on x by way of scale alone.
+        slope = 0 if given else -inverse * inverse * inverse * all_products / n
+        for c in range(g * each, (g + 1) * each):
+            terms[SLOPE * s.width + c] = <real>slope
+            terms[OFFSET * s.width + c] = <real>(
+                0 if given else -inverse * all_of_it / n - (mean[g] - terms[c]) * slope)
+    repeat(s, terms, SLOPE, OFFSET)
+
+
+cdef inline void repeat(const Shape *s, real *terms, Py_ssize_t begin,
+                        Py_ssize_t last) noexcept nogil:
+    """What each channel has, for as many rows as `width` holds."""
+    cdef Py_ssize_t term, j
+    cdef real *to
+    for term in range(begin, last + 1):
+        to = terms + term * s.width
+        for j in range(s.channels, s.width):
+            to[j] = to[j - s.channels]
+
+
+cdef void sum_images(const Shape *s, const double *sums, const double *var, double eps,
+                     real *dweight, real *dbias) noexcept nogil:
+    """The gradients of weight and bias, from the sums of the images in their order."""
+    cdef Py_ssize_t c, image, each = s.channels // s.groups
+    cdef const double *total
+    cdef double weight, bias
+    for c in range(s.channels):
+        weight = bias = 0
+        for image in range(s.images):
+            total = sums + image * s.chunks * 2 * s.width + c
+            bias += total[0]
+            weight += total[s.width] / sqrt(var[image * s.groups + c // each] + eps)
+        if dweight:
+            dweight[c] = <real>weight
+        if dbias:
+            dbias[c] = <real>bias

@@ -1,0 +1,262 @@
+"""Normalisation: over the batch, and over groups of channels."""
+
+import numpy as np
+
+from ..functional import _check
+from ..functional import norm as functional
+from ..functional._format import channels_last
+from ..init import float_dtype
+from .module import Module, Parameter
+
+
+class _Norm(Module):
+    """Weight and bias, one number a channel, and the passes that they have in common."""
+
+    def _make_parameters(self, channels, affine, bias, dtype):
+        self.affine, self._dtype = bool(affine), float_dtype(dtype)
+        _check.size((channels,), "weight")
+        self.weight = Parameter(np.ones(channels, self._dtype)) if affine else None
+        self.bias = Parameter(np.zeros(channels, self._dtype)) if affine and bias else None
+
+    def forward(self, x):
+        return self.forward_chain(x)
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        return self.backward_chain(dy, input_gradient, accumulate)
+
+    def forward_chain(self, x, relu=False):
+        """:meth:`forward`, and the ReLU behind it if wanted."""
+        x = self._checked(_check.floats(x, "x", dtype=self._type_of_numbers()))
+        rows = functional.rows_of(x)
+        y, statistics = self._normalize(rows, x.shape, relu)
+        self.remember((rows, statistics, x.shape))
+        return functional.back(y, x.shape)
+
+    def backward_chain(self, dy, input_gradient=True, accumulate=False, relu=False):
+        """:meth:`backward`; with `relu`, from the gradient behind the ReLU."""
+        rows, statistics, shape = self.recall()
+        dy = _check.floats(dy, "dy", dtype=rows.dtype)
+        _check.shape(dy, shape, "dy", "that of the layer's result")
+        dy = functional.rows_of(dy)
+        dx, dweight, dbias = self._gradients(dy, rows, statistics, relu, input_gradient)
+        if self.weight:
+            self.weight.set_grad(dweight, accumulate)
+        if self.bias:
+            self.bias.set_grad(dbias, accumulate)
+        return functional.back(dx, shape) if input_gradient else None
+
+    def input(self):
+        """The x of the last `forward`."""
+        rows, _, shape = self.recall()
+        return functional.back(rows, shape)
+
+    def _numbers(self):
+        """weight and bias as the kernels take them."""
+        return (self.weight.data if self.weight else None,
+                self.bias.data if self.bias else None)
+
+    def _type_of_numbers(self):
+        """The type that x must have; None where either goes."""
+        return self.weight.data.dtype if self.weight else None
+
+    def _check_channels(self, x, channels):
+        if x.shape[1] != channels:
+            raise ValueError(f"x must have {channels} channels, got shape {x.shape}")
+        return channels_last(x) if x.ndim == 4 else x
+
+
+class _BatchNorm(_Norm):
+    # What the numbers of dimensions of x can be.
+    _ranks = ()
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True,
+                 dtype=np.float32, bias=True):
+        self.num_features = _check.integer(num_features, "num_features", 1)
+        self.eps = _check.number(eps, "eps", 0)
+        self.momentum = None if momentum is None else _check.number(momentum, "momentum", 0)
+        if momentum is not None and self.momentum > 1:
+            raise ValueError(f"momentum must be at most 1, or None, got {momentum}")
+        self.track_running_stats = tracked = bool(track_running_stats)
+        self._make_parameters(self.num_features, affine, bias, dtype)
+        for name, make in (("running_mean", np.zeros), ("running_var", np.ones)):
+            self.register_buffer(name, make(self.num_features, self._dtype) if tracked else None)
+        self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
+
+    def _checked(self, x):
+        if x.ndim not in self._ranks:
+            raise ValueError(f"x must have {' or '.join(map(str, self._ranks))} dimensions "
+                             f"{self._meaning}, got shape {x.shape}")
+        return self._check_channels(x, self.num_features)
+
+    def _type_of_numbers(self):
+        return self.running_mean.dtype if self.track_running_stats else super()._type_of_numbers()
+
+    def uses_running_stats(self):
+        """Whether `forward` takes the running statistics: then it is one scale and one shift."""
+        return self.track_running_stats and not self.training
+
+    def _normalize(self, rows, shape, relu):
+        weight, bias = self._numbers()
+        if self.uses_running_stats():
+            given = functional.doubles((self.running_mean, self.running_var))
+            return functional.normalize(rows, weight, bias, self.num_features, self.eps, given,
+                                        relu)
+        functional.check_batch(rows, shape)
+        y, statistics = functional.normalize(functional.batch_of(rows), weight, bias,
+                                             self.num_features, self.eps, relu=relu)
+        if self.training and self.track_running_stats and rows.size:
+            self.num_batches_tracked += 1
+            momentum = (1 / int(self.num_batches_tracked) if self.momentum is None
+                        else self.momentum)
+            functional.update_running(self.running_mean, self.running_var, *statistics,
+                                      rows.size // self.num_features, momentum)
+        return y, statistics
+
+    def _gradients(self, dy, rows, statistics, relu, input_gradient):
+        dy, rows = functional.batch_of(dy), functional.batch_of(rows)
+        return functional.normalize_backward(dy, rows, *self._numbers(), self.num_features,
+                                             self.eps, statistics, relu=relu,
+                                             input_gradient=input_gradient)
+
+    def reset_running_stats(self):
+        """Forget the running statistics, as before training."""
+        if self.track_running_stats:
+            self.running_mean[...], self.running_var[...] = 0, 1
+            self.num_batches_tracked[...] = 0
+
+    def config(self):
+        return {"num_features": self.num_features, "eps": self.eps, "momentum": self.momentum,
+                "affine": self.affine, "track_running_stats": self.track_running_stats,
+                "dtype": self._dtype.name, "bias": self.bias is not None}
+
+    def extra_repr(self):
+        return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+                f"affine={self.affine}, bias={self.bias is not None}, "
+                f"track_running_stats={self.track_running_stats}")
+
+
+_BATCH_NORM = r"""Each channel brought to mean 0 and variance 1, then scaled and shifted.
+
+    .. math::
+        y = \frac{{x - \mu}}{{\sqrt{{\sigma^2 + \epsilon}}}}\, w + b
+
+    In training mode mean and variance are those of the batch, and the running ones move towards
+    them; in evaluation mode the running ones are used. Behind a :class:`cycnn.Conv2d` of a
+    :class:`cycnn.Sequential` they then cost nothing: the convolution has them in its weights.
+
+    Parameters
+    ----------
+    num_features : int
+        The number of channels.
+    eps : float
+        Keeps the root away from 0.
+    momentum : float or None
+        running = (1 - momentum) * running + momentum * new. None: the mean over all batches.
+    affine : bool
+        Whether to learn w and b.
+    track_running_stats : bool
+        Without them, evaluation takes the batch's statistics too.
+    dtype : numpy.dtype
+        float32 or float64.
+    bias : bool
+        Whether to learn b, if `affine`.
+
+    Attributes
+    ----------
+    weight, bias : Parameter, (num_features,), or None
+        At first 1 and 0.
+    running_mean, running_var : numpy.ndarray, (num_features,), or None
+        Buffers: in the `state_dict`, and not learned.
+    num_batches_tracked : numpy.ndarray of int64, (), or None
+        How many batches the running statistics have seen.
+
+    Raises
+    ------
+    ValueError
+        From `forward`: if the number of channels is another one, or, in training, there is but one
+        value a channel.
+
+    Notes
+    -----
+    Shapes: {shapes}, the same. The sums are taken in double, whatever the type of x.
+    Ioffe and Szegedy, 2015 (arXiv:1502.03167).
+    """
+
+
+class BatchNorm1d(_BatchNorm):
+    __doc__ = _BATCH_NORM.format(shapes="(N, C) or (N, C, L)")
+    _ranks, _meaning = (2, 3), "(N, C) or (N, C, L)"
+
+
+class BatchNorm2d(_BatchNorm):
+    __doc__ = _BATCH_NORM.format(shapes="(N, C, H, W)")
+    _ranks, _meaning = (4,), "(N, C, H, W)"
+
+
+class GroupNorm(_Norm):
+    r"""Each group of channels of each image brought to mean 0 and variance 1.
+
+    .. math::
+        y = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}\, w + b
+
+    with mean and variance over the group's channels and all pixels of one image: an image gets the
+    same result in any batch, in training and in evaluation mode.
+
+    Parameters
+    ----------
+    num_groups : int
+        Divides `num_channels`. 1 normalises all channels together, `num_channels` each alone.
+    num_channels : int
+    eps : float
+        Keeps the root away from 0.
+    affine : bool
+        Whether to learn w and b, which are one number a channel.
+    dtype : numpy.dtype
+        float32 or float64.
+    bias : bool
+        Whether to learn b, if `affine`.
+
+    Attributes
+    ----------
+    weight, bias : Parameter, (num_channels,), or None
+        At first 1 and 0.
+
+    Notes
+    -----
+    Shapes: (N, C), (N, C, L) or (N, C, H, W), the same. Wu and He, 2018 (arXiv:1803.08494).
+    """
+
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, dtype=np.float32,
+                 bias=True):
+        self.num_groups = _check.integer(num_groups, "num_groups", 1)
+        self.num_channels = _check.integer(num_channels, "num_channels", 1)
+        if num_channels % num_groups:
+            raise ValueError(f"num_groups must divide num_channels, got {num_groups} for "
+                             f"{num_channels}")
+        self.eps = _check.number(eps, "eps", 0)
+        self._make_parameters(self.num_channels, affine, bias, dtype)
+
+    def _checked(self, x):
+        if x.ndim not in (2, 3, 4):
+            raise ValueError("x must have 2, 3 or 4 dimensions (N, C), (N, C, L) or (N, C, H, W), "
+                             f"got shape {x.shape}")
+        return self._check_channels(x, self.num_channels)
+
+    def _normalize(self, rows, shape, relu):
+        groups = functional.check_groups(self.num_groups, rows)
+        return functional.normalize(functional.images_of(rows), *self._numbers(), groups, self.eps,
+                                    relu=relu)
+
+    def _gradients(self, dy, rows, statistics, relu, input_gradient):
+        dy, rows = functional.images_of(dy), functional.images_of(rows)
+        return functional.normalize_backward(dy, rows, *self._numbers(), self.num_groups, self.eps,
+                                             statistics, relu=relu, input_gradient=input_gradient)
+
+    def config(self):
+        return {"num_groups": self.num_groups, "num_channels": self.num_channels, "eps": self.eps,
+                "affine": self.affine,
+                "dtype": self._dtype.name, "bias": self.bias is not None}
+
+    def extra_repr(self):
+        return (f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+                f"bias={self.bias is not None}")

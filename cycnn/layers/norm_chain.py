@@ -1,0 +1,126 @@
+"""Chains that normalisation and shortcuts are part of: with the ReLU behind them in one pass, and,
+for inference, batch normalisation inside the convolution before it.
+"""
+
+import numpy as np
+
+from ..functional.activation import relu_backward
+from ..functional.norm import fold
+from .module import Parameter
+
+
+class Step:
+    """What a chain knows about those before and behind it."""
+
+    # Whether a ReLU ends this chain; whether the next chain's input gradient does that one's
+    # backward pass, and this chain's that of the ReLU before it.
+    ends_with_relu = gradient_is_masked = input_is_relu = False
+    # Whether the chain's input, and the gradient of its output, are made by chains.
+    input_is_ours = gradient_is_ours = False
+
+
+class NormChain(Step):
+    """A BatchNorm or GroupNorm, and the ReLU behind it where there is one."""
+
+    def __init__(self, norm, relu):
+        self.norm, self.relu = norm, relu
+        self.ends_with_relu = relu is not None
+
+    def forward(self, x):
+        y = self.norm.forward_chain(x, self.ends_with_relu)
+        if self.relu:
+            self.relu.remember(y)
+        return y
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        dx = self.norm.backward_chain(dy, input_gradient, accumulate,
+                                      self.ends_with_relu and not self.gradient_is_masked)
+        if self.input_is_relu and input_gradient:
+            dx = relu_backward(dx, self.norm.input())
+        return dx
+
+
+class ResidualChain(Step):
+    """A Residual, and the ReLU behind it where there is one."""
+
+    def __init__(self, residual, relu):
+        self.residual, self.relu = residual, relu
+        self.ends_with_relu = relu is not None
+        self.x = None
+
+    def forward(self, x):
+        y = self.residual.forward_chain(x, self.ends_with_relu)
+        # The ReLU before this chain wants to know where its result was above 0.
+        self.x = x if self.input_is_relu and self.residual.training else None
+        if self.relu:
+            self.relu.remember(y)
+        return y
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        if self.ends_with_relu and not self.gradient_is_masked:
+            dy = relu_backward(dy, self.relu.recall())
+        return self.residual.backward_chain(dy, input_gradient, accumulate, self.x)
+
+
+class Folded:
+    """A Conv2d that does the work of the BatchNorm2d behind it too, in evaluation mode.
+
+    To a chain it is a Conv2d. Its weight and bias are made anew for every call: from numbers that
+    may have changed in place, and with less work than the convolution has with them.
+    """
+
+    training = False
+
+    def __init__(self, conv, norm):
+        self.conv, self.norm = conv, norm
+        self.weight = self.bias = None
+        self.stride, self.padding = conv.stride, conv.padding
+        self.dilation, self.groups = conv.dilation, conv.groups
+
+    def possible(self):
+        """Whether the two are what they were, and normalise by statistics of their own."""
+        weight, mean = self.conv.weight.data, self.norm.running_mean
+        return (not self.conv.training and self.norm.uses_running_stats()
+                and mean.shape == weight.shape[:1] and mean.dtype == weight.dtype)
+
+    def refresh(self):
+        conv, norm = self.conv, self.norm
+        weight = conv.weight.data
+        if self.weight is None or self.weight.data.shape != weight.shape \
+                or self.weight.data.dtype != weight.dtype:
+            self.weight = Parameter(np.empty_like(weight))
+            self.bias = Parameter(np.empty(len(weight), weight.dtype))
+        fold(weight, conv.bias.data if conv.bias else None, norm.running_mean, norm.running_var,
+             norm.weight.data if norm.weight else None, norm.bias.data if norm.bias else None,
+             norm.eps, self.weight.data, self.bias.data)
+        self.stride, self.padding = conv.stride, conv.padding
+        self.dilation, self.groups = conv.dilation, conv.groups
+
+    def remember(self, value):
+        """Nothing: this is for evaluation."""
+
+
+class FoldedChain:
+    """Convolution, batch normalisation, ReLU and pool as one convolution, where that is possible.
+
+    Parameters
+    ----------
+    folded : Folded
+    chain : ConvChain
+        Of `folded` and what is behind the normalisation.
+    layers : list of Module
+        All of them, for when it is not: because some are in training mode, say.
+    """
+
+    def __init__(self, folded, chain, layers):
+        self.folded, self.chain, self.layers = folded, chain, layers
+
+    def forward(self, x):
+        if self.folded.possible() and not any(layer.training for layer in self.layers):
+            self.folded.refresh()
+            for layer in self.layers:
+                layer.remember(None)
+            return self.chain.forward(x)
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
