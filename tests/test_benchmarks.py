@@ -44,7 +44,7 @@ def quick(tmp_path_factory):
 def test_all_suites_run(quick):
     _, suites = quick
     assert list(suites) == ["training", "inference", "kernels", "pools", "memory", "scaling",
-                            "errors"]
+                            "errors", "resnet"]
     for name in ("training", "inference"):
         assert [(result["net"], result["batch"]) for result in suites[name]] == [("A", 1), ("A", 2)]
     assert {result["pass"] for result in suites["kernels"]} == PASSES
@@ -69,7 +69,7 @@ def test_numbers_come_with_quartiles_and_peak(quick):
 def test_peers_where_they_are_installed(quick):
     printed, suites = quick
     torch, onnx = installed("torch"), installed("onnxruntime") and installed("onnx")
-    for name in ("training", "inference", "kernels", "pools", "memory"):
+    for name in ("training", "inference", "kernels", "pools", "memory", "resnet"):
         for result in suites[name]:
             assert ("ratio" in result) == torch
     for result in suites["inference"]:
@@ -128,4 +128,4 @@ def test_an_unknown_suite():
     done = run("nonsense")
     assert done.returncode == 2
     assert ("unknown suite 'nonsense'; choose from training, inference, kernels, pools, memory, "
-            "scaling, errors") in done.stderr
+            "scaling, errors, resnet") in done.stderr

@@ -329,11 +329,11 @@ def _running(mean, var, rows, training):
         if value is None:
             raise ValueError(f"{name} must be given" + (
                 " along with the other" if training else " unless training is True"))
-        if not isinstance(value, np.ndarray) and training:
-            raise TypeError(f"{name} must be a NumPy array, to be updated in place, "
-                            f"got {type(value).__name__}")
-        value = _check.floats(value, name, 1, rows.dtype)
-        _check.shape(value, rows.shape[-1:], name, "one number a channel")
+        checked = _check.floats(value, name, 1, rows.dtype)
+        if training and checked is not value:
+            raise TypeError(f"{name} must be a NumPy array of {rows.dtype}, to be updated in place, "
+                            f"got {getattr(value, 'dtype', type(value).__name__)}")
+        _check.shape(checked, rows.shape[-1:], name, "one number a channel")
     if training and not (mean.flags.writeable and var.flags.writeable):
         raise ValueError("running_mean and running_var must be writeable")
     return mean, var

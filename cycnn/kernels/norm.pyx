@@ -4,8 +4,9 @@ x is (images, rows, channels); statistics are those of one group of channels ove
 image. Batch normalisation is the case of one image, whose rows are the pixels of the whole batch,
 with as many groups as channels.
 
-Each pass over memory goes through chunks whose length depends on the shape alone. The sums of a
-chunk are taken in double, and put together in the order of the chunks, so that no rounding depends
+Each pass over memory goes through chunks whose length depends on the shape alone. Sums are taken in
+double (of float, those of STEPS numbers in float: more would lose digits, and each of them in double
+takes twice the time), and the chunks' are put together in the order of the chunks, so that no rounding depends
 on the number of threads and the batch may be large. A chunk's squares are those of distances from
 its own mean, which has just been found: it is still in the cache nearest to the core, so memory is
 read once (Chan, Golub and LeVeque 1983 on how such sums are joined).
@@ -24,7 +25,9 @@ from .tile cimport real
 cdef enum:
     CHUNK = 8192        # numbers of a chunk: what stays in the first-level cache
     LEAST_ROWS = 16     # of a chunk, for each has sums of its own to be put together
-    WIDTH = 64          # numbers that a loop should have
+    WIDTH = 256         # numbers that a loop should have
+    STEPS = 8           # whose sums may be in x's type before they go to those in double
+    SUMS = 4            # widths of double that a chunk has: two sums, and room to work in
     TERMS = 5           # what is kept for each channel:
 
 cdef struct Shape:
@@ -188,7 +191,7 @@ cdef int normalize(const Shape *s, const real *x, real *y, const real *weight, c
     cdef double *sums = NULL
     cdef real *terms = <real *>malloc(s.images * TERMS * s.width * sizeof(real))
     if not given:
-        sums = <double *>malloc(tasks * 2 * s.width * sizeof(double))
+        sums = <double *>malloc(tasks * SUMS * s.width * sizeof(double))
     if not terms or not (given or sums):
         free(terms)
         free(sums)
@@ -222,7 +225,7 @@ cdef int gradients(const Shape *s, const real *dy, const real *x, real *dx, cons
                    const real *bias, const double *mean, const double *var, real *dweight,
                    real *dbias, double eps, bint given, bint relu, int threads) noexcept nogil:
     cdef Py_ssize_t tasks = s.images * s.chunks, i
-    cdef double *sums = <double *>malloc(tasks * 2 * s.width * sizeof(double))
+    cdef double *sums = <double *>malloc(tasks * SUMS * s.width * sizeof(double))
     cdef real *terms = <real *>malloc(s.images * TERMS * s.width * sizeof(real))
     if not terms or not sums:
         free(terms)
@@ -303,24 +306,44 @@ cdef inline void add_rows(const Shape *s, double *sums) noexcept nogil:
 cdef void moments_chunk(const Shape *s, const real *x, double *sums, Py_ssize_t task) noexcept nogil:
     """Each channel's mean, and its sum of squared distances from that, in `sums` of this chunk."""
     cdef Py_ssize_t image = task // s.chunks, chunk = task % s.chunks, step, j
-    cdef Py_ssize_t length = length_of(s, chunk)
-    cdef double *mean = sums + task * 2 * s.width
+    cdef Py_ssize_t length = length_of(s, chunk), n
+    cdef double *mean = sums + task * SUMS * s.width
     cdef double *squares = mean + s.width
-    cdef double d, rows = length // s.channels
+    cdef real *center = <real *>(squares + s.width)
+    cdef real *part = center + s.width
+    cdef real d
+    cdef double rows = length // s.channels, left
     x += image * s.rows * s.channels + chunk * s.chunk
     add_chunk(s, x, length, mean)
     for j in range(s.channels):
         mean[j] = mean[j] / rows
+        center[j] = <real>mean[j]
     for j in range(s.channels, s.width):
-        mean[j] = mean[j - s.channels]
+        center[j] = center[j - s.channels]
     for j in range(s.width):
         squares[j] = 0
+        part[j] = 0
     for step in range(steps_of(s, length)):
-        for j in range(min(s.width, length - step * s.width)):
-            d = x[j] - mean[j]
-            squares[j] += d * d
+        n = min(s.width, length - step * s.width)
+        for j in range(n):
+            d = x[j] - center[j]
+            part[j] += d * d
         x += s.width
+        if step % STEPS == STEPS - 1:
+            move(squares, part, s.width)
+    move(squares, part, s.width)
     add_rows(s, squares)
+    for j in range(s.channels):         # from the center to the mean itself
+        left = mean[j] - center[j]
+        squares[j] -= rows * left * left
+
+
+cdef inline void move(double *sums, real *part, Py_ssize_t n) noexcept nogil:
+    """Add `part` to the sums, and begin with it anew."""
+    cdef Py_ssize_t j
+    for j in range(n):
+        sums[j] += part[j]
+        part[j] = 0
 
 
 cdef void scale_chunk(const Shape *s, const real *x, real *y, const real *terms, bint relu,
@@ -357,24 +380,34 @@ cdef void products_chunk(const Shape *s, const real *dy, const real *x, const re
     cdef const real *center = terms + image * TERMS * s.width
     cdef const real *scale = center + SCALE * s.width
     cdef const real *shift = center + SHIFT * s.width
-    cdef double *total = sums + task * 2 * s.width
+    cdef double *total = sums + task * SUMS * s.width
     cdef double *products = total + s.width
-    cdef double g
+    cdef real *part = <real *>(products + s.width)
+    cdef real *part_of_products = part + s.width
+    cdef real g
+    cdef Py_ssize_t n
     x, dy = x + first + chunk * s.chunk, dy + first + chunk * s.chunk
-    for j in range(2 * s.width):
-        total[j] = 0
+    for j in range(s.width):
+        total[j] = products[j] = 0
+        part[j] = part_of_products[j] = 0
     for step in range(steps_of(s, length)):
+        n = min(s.width, length - step * s.width)
         if relu:
-            for j in range(min(s.width, length - step * s.width)):
+            for j in range(n):
                 g = masked(dy[j], x[j], center[j], scale[j], shift[j])
-                total[j] += g
-                products[j] += g * (x[j] - center[j])
+                part[j] += g
+                part_of_products[j] += g * (x[j] - center[j])
         else:
-            for j in range(min(s.width, length - step * s.width)):
+            for j in range(n):
                 g = dy[j]
-                total[j] += g
-                products[j] += g * (x[j] - center[j])
+                part[j] += g
+                part_of_products[j] += g * (x[j] - center[j])
         x, dy = x + s.width, dy + s.width
+        if step % STEPS == STEPS - 1:
+            move(total, part, s.width)
+            move(products, part_of_products, s.width)
+    move(total, part, s.width)
+    move(products, part_of_products, s.width)
     add_rows(s, total)
     add_rows(s, products)
 
@@ -408,12 +441,12 @@ cdef void join_moments(const Shape *s, double *sums, double *mean, double *var,
                        Py_ssize_t image) noexcept nogil:
     """The mean and the variance of each group, from those of the channels of each chunk."""
     cdef Py_ssize_t i, c, g, each = s.channels // s.groups
-    cdef double *first = sums + image * s.chunks * 2 * s.width      # the whole is gathered here
+    cdef double *first = sums + image * s.chunks * SUMS * s.width      # the whole is gathered here
     cdef double *squares = first + s.width
     cdef double *other
     cdef double before = length_of(s, 0) // s.channels, more, part, cross, d
     for i in range(1, s.chunks):
-        other = first + i * 2 * s.width
+        other = first + i * SUMS * s.width
         more = length_of(s, i) // s.channels
         part, cross = more / (before + more), before * more / (before + more)
         for c in range(s.channels):
@@ -459,14 +492,14 @@ cdef void backward_terms(const Shape *s, const real *weight, const double *mean,
     There the products become those of dy and the distance from the mean itself.
     """
     cdef Py_ssize_t i, c, g, each = s.channels // s.groups
-    cdef double *total = sums + image * s.chunks * 2 * s.width
+    cdef double *total = sums + image * s.chunks * SUMS * s.width
     cdef double *products = total + s.width
     cdef const double *other
     cdef double all_of_it, all_products, inverse, slope, n = <double>s.rows * each, w
     terms += image * TERMS * s.width
     mean, var = mean + image * s.groups, var + image * s.groups
     for i in range(1, s.chunks):
-        other = total + i * 2 * s.width
+        other = total + i * SUMS * s.width
         for c in range(s.channels):
             total[c] += other[c]
             products[c] += other[s.width + c]
@@ -507,7 +540,7 @@ cdef void sum_images(const Shape *s, const double *sums, const double *var, doub
     for c in range(s.channels):
         weight = bias = 0
         for image in range(s.images):
-            total = sums + image * s.chunks * 2 * s.width + c
+            total = sums + image * s.chunks * SUMS * s.width + c
             bias += total[0]
             weight += total[s.width] / sqrt(var[image * s.groups + c // each] + eps)
         if dweight:
