@@ -330,7 +330,7 @@ def _running(mean, var, rows, training):
             raise ValueError(f"{name} must be given" + (
                 " along with the other" if training else " unless training is True"))
         checked = _check.floats(value, name, 1, rows.dtype)
-        if training and checked is not value:
+        if training and getattr(value, "dtype", None) != rows.dtype:
             raise TypeError(f"{name} must be a NumPy array of {rows.dtype}, to be updated in place, "
                             f"got {getattr(value, 'dtype', type(value).__name__)}")
         _check.shape(checked, rows.shape[-1:], name, "one number a channel")
