@@ -5,6 +5,7 @@ Both are one kernel: its images are the batch's, or all of them one, whose rows 
 
 import numpy as np
 
+from ..kernels import fold as fold_kernel
 from ..kernels import norm as kernel
 from ..kernels.cpu import threads_for
 from . import _check
@@ -248,8 +249,8 @@ def fold(weight, bias, mean, var, norm_weight, norm_bias, eps, new_weight, new_b
 
     All arrays in C order and of one type; norm_weight and both biases may be None.
     """
-    kernel.fold(weight, bias, mean, var, norm_weight, norm_bias, eps, new_weight, new_bias,
-                len(weight), weight.size // len(weight), weight.itemsize)
+    fold_kernel.fold(weight, bias, mean, var, norm_weight, norm_bias, eps, new_weight, new_bias,
+                     len(weight), weight.size // len(weight), weight.itemsize)
 
 
 # --- checks --------------------------------------------------------------------------------------
