@@ -233,6 +233,8 @@ refused("batch_norm, one of them in training", "running_var", F.batch_norm, X, S
         training=True)
 refused("batch_norm, statistics as a list", "running_mean", F.batch_norm, X, [0.0] * 4,
         [1.0] * 4, training=True, error=TypeError)
+refused("batch_norm, statistics of integers", "running_mean", F.batch_norm, X, np.zeros(4, int),
+        STATISTICS[1], training=True, error=TypeError)
 for at, name in enumerate(("running_mean", "running_var", "weight", "bias")):
     arrays = [np.ones(4, "f4")] * 4
     arrays[at] = np.ones(3, "f4")

@@ -44,7 +44,7 @@ def quick(tmp_path_factory):
 def test_all_suites_run(quick):
     _, suites = quick
     assert list(suites) == ["training", "inference", "kernels", "pools", "optimizers", "memory",
-                            "scaling", "errors"]
+                            "scaling", "errors", "resnet"]
     for name in ("training", "inference"):
         assert [(result["net"], result["batch"]) for result in suites[name]] == [("A", 1), ("A", 2)]
     assert {result["pass"] for result in suites["kernels"]} == PASSES
@@ -69,7 +69,7 @@ def test_numbers_come_with_quartiles_and_peak(quick):
 def test_peers_where_they_are_installed(quick):
     printed, suites = quick
     torch, onnx = installed("torch"), installed("onnxruntime") and installed("onnx")
-    for name in ("training", "inference", "kernels", "pools", "optimizers", "memory"):
+    for name in ("training", "inference", "kernels", "pools", "optimizers", "memory", "resnet"):
         for result in suites[name]:
             assert ("ratio" in result) == torch
     for result in suites["optimizers"]:         # PyTorch has no fused RMSprop
@@ -130,4 +130,4 @@ def test_an_unknown_suite():
     done = run("nonsense")
     assert done.returncode == 2
     assert ("unknown suite 'nonsense'; choose from training, inference, kernels, pools, "
-            "optimizers, memory, scaling, errors") in done.stderr
+            "optimizers, memory, scaling, errors, resnet") in done.stderr

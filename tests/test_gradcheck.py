@@ -76,7 +76,7 @@ def test_it_says_where_a_gradient_is_wrong(wrong, message):
 
 
 def test_it_names_the_parameter_of_a_network():
-    model = cn.Sequential(cn.Conv2d(1, 3, 2), Scale(wrong="one place"), cn.ReLU())
+    model = cn.Sequential(cn.Conv2d(1, 3, 2, rng=0), Scale(wrong="one place"), cn.ReLU())
     with pytest.raises(cn.GradcheckError, match=r"the gradient of 1\.weight is wrong at \(1, 0, 0\)"):
         cn.gradcheck(model, (2, 1, 5, 5))
 

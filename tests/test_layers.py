@@ -201,12 +201,14 @@ def test_side_by_side_with_pytorch(name, dtype, rng):
     variable = torch.tensor(x, requires_grad=True)
     expected = other(variable)
     y = layer(x)
-    assert_close(y, expected.detach().numpy(), 36)
+    # One normalisation after another may make much of a rounding.
+    more = 30 if "normalisation" in name else 1
+    assert_close(y, expected.detach().numpy(), 36 * more)
     dy = normal(rng, dtype, *y.shape)
     expected.backward(torch.tensor(dy))
-    assert_close(layer.backward(dy), variable.grad.numpy(), 150)
+    assert_close(layer.backward(dy), variable.grad.numpy(), 150 * more)
     for (parameter_name, parameter), theirs in zip(layer.named_parameters(), other.parameters()):
-        assert_close(parameter.grad, theirs.grad.numpy(), 150, err_msg=parameter_name)
+        assert_close(parameter.grad, theirs.grad.numpy(), 150 * more, err_msg=parameter_name)
 
 
 @each_layer

@@ -331,3 +331,65 @@ def test_without_safetensors(path, monkeypatch):
     for call in (lambda: cn.save(small(), path), lambda: cn.load(path)):
         with pytest.raises(ImportError, match=r'pip install "cycnn\[save\]"'):
             call()
+
+
+# --- buffers, and modules among the arguments ---------------------------------------------------
+
+def branched():
+    return cn.Sequential(
+        cn.Conv2d(2, 4, 3), cn.BatchNorm2d(4),
+        cn.Residual(cn.Sequential(cn.Conv2d(4, 6, 1), cn.BatchNorm2d(6)), cn.Conv2d(4, 6, 1)),
+        cn.Concat(cn.Sequential(), cn.ConvTranspose2d(6, 3, 1)), cn.GroupNorm(3, 9))
+
+
+def test_every_layer_is_saved_and_loaded(path, rng):
+    from test_layers import LAYERS
+
+    for name, (make, shape, _) in LAYERS.items():
+        layer = make(np.float64)
+        x = rng.standard_normal(shape)
+        layer(x)                                # running statistics of its own
+        cn.save(layer, path)
+        again = cn.load(path)
+        assert repr(again) == repr(layer), name
+        np.testing.assert_array_equal(again(x), layer.eval()(x), err_msg=name)
+
+
+def residual(content):
+    return layer(content, 2)
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda c: layer(c, 1)["config"].update(num_features=2**30), "more numbers than the file"),
+    (lambda c: layer(c, 4)["config"].update(num_channels=3 * 2**28), "more numbers than the file"),
+    (lambda c: layer(c, 1)["config"].update(num_features=True), "num_features"),
+    (lambda c: layer(c, 1)["config"].update(num_features=5), "1.weight has shape"),
+    (lambda c: layer(c, 1)["config"].update(track_running_stats=False), "unexpected 1.running_mean"),
+    (lambda c: residual(c).update(modules=[]), "object"),
+    (lambda c: residual(c).pop("modules") and None, "body"),
+    (lambda c: residual(c)["modules"].pop("body") and None, "body"),
+    (lambda c: residual(c)["modules"].update(body={"class": "Nothing"}), "Nothing"),
+    (lambda c: residual(c)["modules"].update(tail=residual(c)["modules"]["body"]), "tail"),
+    (lambda c: layer(c, 3).update(layers=[]), "branches"),
+    (lambda c: layer(c, 3).pop("layers") and None, "array")])
+def test_a_description_of_branches_that_is_wrong(change, message, path):
+    cn.save(branched(), path)
+    rewrite(path, change)
+    with pytest.raises(ValueError, match=f"{path.name}(?s:.*)({message})"):
+        cn.load(path)
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda t: t.pop("1.running_var"), "missing 1.running_var"),
+    (lambda t: t.update({"1.num_batches_tracked": np.zeros((), np.float32)}),
+     "1.num_batches_tracked must be int64"),
+    (lambda t: t.update({"0.bias": np.zeros(4, np.int64)}), "0.bias must be float32"),
+    (lambda t: t.update({"1.running_mean": np.zeros(5, np.float32)}), "1.running_mean has shape")])
+def test_buffers_that_are_wrong(change, message, path):
+    model = branched()
+    cn.save(model, path)
+    tensors = dict(model.state_dict())
+    change(tensors)
+    rewrite(path, lambda content: None, tensors)
+    with pytest.raises(ValueError, match=f"{path.name}.*{message}"):
+        cn.load(path)

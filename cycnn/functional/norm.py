@@ -5,6 +5,7 @@ Both are one kernel: its images are the batch's, or all of them one, whose rows 
 
 import numpy as np
 
+from ..kernels import fold as fold_kernel
 from ..kernels import norm as kernel
 from ..kernels.cpu import threads_for
 from . import _check
@@ -248,8 +249,8 @@ def fold(weight, bias, mean, var, norm_weight, norm_bias, eps, new_weight, new_b
 
     All arrays in C order and of one type; norm_weight and both biases may be None.
     """
-    kernel.fold(weight, bias, mean, var, norm_weight, norm_bias, eps, new_weight, new_bias,
-                len(weight), weight.size // len(weight), weight.itemsize)
+    fold_kernel.fold(weight, bias, mean, var, norm_weight, norm_bias, eps, new_weight, new_bias,
+                     len(weight), weight.size // len(weight), weight.itemsize)
 
 
 # --- checks --------------------------------------------------------------------------------------
@@ -329,11 +330,11 @@ def _running(mean, var, rows, training):
         if value is None:
             raise ValueError(f"{name} must be given" + (
                 " along with the other" if training else " unless training is True"))
-        if not isinstance(value, np.ndarray) and training:
-            raise TypeError(f"{name} must be a NumPy array, to be updated in place, "
-                            f"got {type(value).__name__}")
-        value = _check.floats(value, name, 1, rows.dtype)
-        _check.shape(value, rows.shape[-1:], name, "one number a channel")
+        checked = _check.floats(value, name, 1, rows.dtype)
+        if training and getattr(value, "dtype", None) != rows.dtype:
+            raise TypeError(f"{name} must be a NumPy array of {rows.dtype}, to be updated in place, "
+                            f"got {getattr(value, 'dtype', type(value).__name__)}")
+        _check.shape(checked, rows.shape[-1:], name, "one number a channel")
     if training and not (mean.flags.writeable and var.flags.writeable):
         raise ValueError("running_mean and running_var must be writeable")
     return mean, var

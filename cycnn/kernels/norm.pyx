@@ -4,14 +4,15 @@ x is (images, rows, channels); statistics are those of one group of channels ove
 image. Batch normalisation is the case of one image, whose rows are the pixels of the whole batch,
 with as many groups as channels.
 
-Each pass over memory goes through chunks whose length depends on the shape alone. The sums of a
-chunk are taken in double, and put together in the order of the chunks, so that no rounding depends
-on the number of threads and the batch may be large. A chunk's squares are those of distances from
-its own mean, which has just been found: it is still in the cache nearest to the core, so memory is
-read once (Chan, Golub and LeVeque 1983 on how such sums are joined).
+Each pass over memory goes through chunks whose length depends on the shape alone. Sums are taken in
+double (of float, those of STEPS numbers in float: more would lose digits, and each of them in
+double takes twice the time), and the chunks' are put together in their order, so that no rounding
+depends on the number of threads and the batch may be large. A chunk's squares are those of
+distances from its own mean, which has just been found: it is still in the cache nearest to the
+core, so memory is read once (Chan, Golub and LeVeque 1983 on how such sums are joined).
 
 Channels may be few: then the loops run over several rows at once (`width` numbers), with what
-belongs to a channel repeated for each of them.
+belongs to a channel repeated for each of them. What is done with one chunk is in `norm.pxd`.
 """
 
 from cython.parallel cimport prange
@@ -20,51 +21,6 @@ from libc.stdlib cimport free, malloc
 
 from .buffers cimport address
 from .tile cimport real
-
-cdef enum:
-    CHUNK = 8192        # numbers of a chunk: what stays in the first-level cache
-    LEAST_ROWS = 16     # of a chunk, for each has sums of its own to be put together
-    WIDTH = 64          # numbers that a loop should have
-    TERMS = 5           # what is kept for each channel:
-
-cdef struct Shape:
-    Py_ssize_t images
-    Py_ssize_t rows
-    Py_ssize_t channels
-    Py_ssize_t groups
-    Py_ssize_t width
-    Py_ssize_t chunk        # numbers of a chunk
-    Py_ssize_t chunks       # of an image
-
-# y = (x - center) * scale + shift;  dx = dy * scale + (x - center) * slope + offset.
-# `center` is the mean as x's type has it, and what that leaves of it is in `shift` and `offset`.
-cdef enum:
-    CENTER
-    SCALE
-    SHIFT
-    SLOPE
-    OFFSET
-
-
-cdef Shape shape_of(Py_ssize_t images, Py_ssize_t rows, Py_ssize_t channels,
-                    Py_ssize_t groups) noexcept nogil:
-    cdef Shape s
-    s.images, s.rows, s.channels, s.groups = images, rows, channels, groups
-    s.width = channels * min(rows, (WIDTH + channels - 1) // channels)
-    # In whole widths, so that only the last step of an image is shorter.
-    s.chunk = max(CHUNK, LEAST_ROWS * channels) // s.width * s.width
-    s.chunks = (rows * channels + s.chunk - 1) // s.chunk
-    return s
-
-
-cdef inline Py_ssize_t steps_of(const Shape *s, Py_ssize_t length) noexcept nogil:
-    """How many loops of `width` numbers so many take; only the last may be shorter."""
-    return (length + s.width - 1) // s.width
-
-
-cdef inline Py_ssize_t length_of(const Shape *s, Py_ssize_t chunk) noexcept nogil:
-    """How many numbers the chunk of an image has: the last may have fewer."""
-    return min(s.chunk, s.rows * s.channels - chunk * s.chunk)
 
 
 def forward(x, y, weight, bias, double[::1] mean, double[::1] var, Py_ssize_t images,
@@ -138,45 +94,6 @@ def channel_sums(x, sums, Py_ssize_t rows, Py_ssize_t channels, int itemsize, in
         raise MemoryError("no memory for the sums of a bias")
 
 
-def fold(weight, bias, mean, var, norm_weight, norm_bias, double eps, new_weight, new_bias,
-         Py_ssize_t outputs, Py_ssize_t terms, int itemsize):
-    """A convolution's weight (outputs, terms) and bias, with the normalisation behind it in them.
-
-    mean, var, norm_weight and norm_bias have a number for each output; bias and the last two may
-    be None.
-    """
-    cdef const char *w = address(weight)
-    cdef const char *b = NULL if bias is None else address(bias)
-    cdef const char *m = address(mean)
-    cdef const char *v = address(var)
-    cdef const char *nw = NULL if norm_weight is None else address(norm_weight)
-    cdef const char *nb = NULL if norm_bias is None else address(norm_bias)
-    cdef char *tw = address(new_weight)
-    cdef char *tb = address(new_bias)
-    with nogil:
-        if itemsize == sizeof(float):
-            fold_into(<const float *>w, <const float *>b, <const float *>m, <const float *>v,
-                      <const float *>nw, <const float *>nb, eps, <float *>tw, <float *>tb,
-                      outputs, terms)
-        else:
-            fold_into(<const double *>w, <const double *>b, <const double *>m, <const double *>v,
-                      <const double *>nw, <const double *>nb, eps, <double *>tw, <double *>tb,
-                      outputs, terms)
-
-
-cdef void fold_into(const real *weight, const real *bias, const real *mean, const real *var,
-                    const real *norm_weight, const real *norm_bias, double eps, real *new_weight,
-                    real *new_bias, Py_ssize_t outputs, Py_ssize_t terms) noexcept nogil:
-    cdef Py_ssize_t k, j
-    cdef double scale
-    for k in range(outputs):
-        scale = (norm_weight[k] if norm_weight else <real>1) / sqrt(var[k] + eps)
-        new_bias[k] = <real>(((bias[k] if bias else <real>0) - <double>mean[k]) * scale
-                             + (norm_bias[k] if norm_bias else <real>0))
-        for j in range(terms):
-            new_weight[k * terms + j] = weight[k * terms + j] * <real>scale
-
-
 # --- the passes --------------------------------------------------------------------------------
 # One thread runs the loops without OpenMP: to open a parallel region of one thread costs as much as
 # a small array.
@@ -188,7 +105,7 @@ cdef int normalize(const Shape *s, const real *x, real *y, const real *weight, c
     cdef double *sums = NULL
     cdef real *terms = <real *>malloc(s.images * TERMS * s.width * sizeof(real))
     if not given:
-        sums = <double *>malloc(tasks * 2 * s.width * sizeof(double))
+        sums = <double *>malloc(tasks * SUMS * s.width * sizeof(double))
     if not terms or not (given or sums):
         free(terms)
         free(sums)
@@ -222,7 +139,7 @@ cdef int gradients(const Shape *s, const real *dy, const real *x, real *dx, cons
                    const real *bias, const double *mean, const double *var, real *dweight,
                    real *dbias, double eps, bint given, bint relu, int threads) noexcept nogil:
     cdef Py_ssize_t tasks = s.images * s.chunks, i
-    cdef double *sums = <double *>malloc(tasks * 2 * s.width * sizeof(double))
+    cdef double *sums = <double *>malloc(tasks * SUMS * s.width * sizeof(double))
     cdef real *terms = <real *>malloc(s.images * TERMS * s.width * sizeof(real))
     if not terms or not sums:
         free(terms)
@@ -277,143 +194,18 @@ cdef int plain_sums(const Shape *s, const real *x, real *to, int threads) noexce
     return 0
 
 
-# --- one chunk ---------------------------------------------------------------------------------
-
-cdef inline void add_chunk(const Shape *s, const real *x, Py_ssize_t length,
-                           double *sums) noexcept nogil:
-    """The sum of each channel, in the first places of `sums`, which has `width`."""
-    cdef Py_ssize_t step, j
-    for j in range(s.width):
-        sums[j] = 0
-    for step in range(steps_of(s, length)):
-        for j in range(min(s.width, length - step * s.width)):
-            sums[j] += x[j]
-        x += s.width
-    add_rows(s, sums)
-
-
-cdef inline void add_rows(const Shape *s, double *sums) noexcept nogil:
-    """Add up what several rows have for the same channel."""
-    cdef Py_ssize_t row, j
-    for row in range(1, s.width // s.channels):
-        for j in range(s.channels):
-            sums[j] += sums[row * s.channels + j]
-
-
-cdef void moments_chunk(const Shape *s, const real *x, double *sums, Py_ssize_t task) noexcept nogil:
-    """Each channel's mean, and its sum of squared distances from that, in `sums` of this chunk."""
-    cdef Py_ssize_t image = task // s.chunks, chunk = task % s.chunks, step, j
-    cdef Py_ssize_t length = length_of(s, chunk)
-    cdef double *mean = sums + task * 2 * s.width
-    cdef double *squares = mean + s.width
-    cdef double d, rows = length // s.channels
-    x += image * s.rows * s.channels + chunk * s.chunk
-    add_chunk(s, x, length, mean)
-    for j in range(s.channels):
-        mean[j] = mean[j] / rows
-    for j in range(s.channels, s.width):
-        mean[j] = mean[j - s.channels]
-    for j in range(s.width):
-        squares[j] = 0
-    for step in range(steps_of(s, length)):
-        for j in range(min(s.width, length - step * s.width)):
-            d = x[j] - mean[j]
-            squares[j] += d * d
-        x += s.width
-    add_rows(s, squares)
-
-
-cdef void scale_chunk(const Shape *s, const real *x, real *y, const real *terms, bint relu,
-                      Py_ssize_t task) noexcept nogil:
-    """y = (x - center) * scale + shift, then ReLU if wanted; NaN stays NaN."""
-    cdef Py_ssize_t image = task // s.chunks, chunk = task % s.chunks, step, j
-    cdef Py_ssize_t length = length_of(s, chunk), first = image * s.rows * s.channels
-    cdef const real *center = terms + image * TERMS * s.width
-    cdef const real *scale = center + SCALE * s.width
-    cdef const real *shift = center + SHIFT * s.width
-    cdef real v
-    x, y = x + first + chunk * s.chunk, y + first + chunk * s.chunk
-    for step in range(steps_of(s, length)):
-        if relu:
-            for j in range(min(s.width, length - step * s.width)):
-                v = (x[j] - center[j]) * scale[j] + shift[j]
-                y[j] = <real>0 if v <= <real>0 else v
-        else:
-            for j in range(min(s.width, length - step * s.width)):
-                y[j] = (x[j] - center[j]) * scale[j] + shift[j]
-        x, y = x + s.width, y + s.width
-
-
-cdef inline real masked(real g, real x, real center, real scale, real shift) noexcept nogil:
-    """g, or 0 where the ReLU's result was 0."""
-    return <real>0 if (x - center) * scale + shift <= <real>0 else g
-
-
-cdef void products_chunk(const Shape *s, const real *dy, const real *x, const real *terms,
-                         double *sums, bint relu, Py_ssize_t task) noexcept nogil:
-    """Each channel's sum of dy, and of dy * (x - center), in `sums` of this chunk."""
-    cdef Py_ssize_t image = task // s.chunks, chunk = task % s.chunks, step, j
-    cdef Py_ssize_t length = length_of(s, chunk), first = image * s.rows * s.channels
-    cdef const real *center = terms + image * TERMS * s.width
-    cdef const real *scale = center + SCALE * s.width
-    cdef const real *shift = center + SHIFT * s.width
-    cdef double *total = sums + task * 2 * s.width
-    cdef double *products = total + s.width
-    cdef double g
-    x, dy = x + first + chunk * s.chunk, dy + first + chunk * s.chunk
-    for j in range(2 * s.width):
-        total[j] = 0
-    for step in range(steps_of(s, length)):
-        if relu:
-            for j in range(min(s.width, length - step * s.width)):
-                g = masked(dy[j], x[j], center[j], scale[j], shift[j])
-                total[j] += g
-                products[j] += g * (x[j] - center[j])
-        else:
-            for j in range(min(s.width, length - step * s.width)):
-                g = dy[j]
-                total[j] += g
-                products[j] += g * (x[j] - center[j])
-        x, dy = x + s.width, dy + s.width
-    add_rows(s, total)
-    add_rows(s, products)
-
-
-cdef void gradient_chunk(const Shape *s, const real *dy, const real *x, real *dx,
-                         const real *terms, bint relu, Py_ssize_t task) noexcept nogil:
-    """dx = dy * scale + (x - center) * slope + offset."""
-    cdef Py_ssize_t image = task // s.chunks, chunk = task % s.chunks, step, j
-    cdef Py_ssize_t length = length_of(s, chunk), first = image * s.rows * s.channels
-    cdef const real *center = terms + image * TERMS * s.width
-    cdef const real *scale = center + SCALE * s.width
-    cdef const real *shift = center + SHIFT * s.width
-    cdef const real *slope = center + SLOPE * s.width
-    cdef const real *offset = center + OFFSET * s.width
-    first += chunk * s.chunk
-    x, dy, dx = x + first, dy + first, dx + first
-    for step in range(steps_of(s, length)):
-        if relu:
-            for j in range(min(s.width, length - step * s.width)):
-                dx[j] = (masked(dy[j], x[j], center[j], scale[j], shift[j]) * scale[j]
-                         + ((x[j] - center[j]) * slope[j] + offset[j]))
-        else:
-            for j in range(min(s.width, length - step * s.width)):
-                dx[j] = dy[j] * scale[j] + ((x[j] - center[j]) * slope[j] + offset[j])
-        x, dy, dx = x + s.width, dy + s.width, dx + s.width
-
-
 # --- one image ---------------------------------------------------------------------------------
 
 cdef void join_moments(const Shape *s, double *sums, double *mean, double *var,
                        Py_ssize_t image) noexcept nogil:
     """The mean and the variance of each group, from those of the channels of each chunk."""
     cdef Py_ssize_t i, c, g, each = s.channels // s.groups
-    cdef double *first = sums + image * s.chunks * 2 * s.width      # the whole is gathered here
+    cdef double *first = sums + image * s.chunks * SUMS * s.width      # the whole is gathered here
     cdef double *squares = first + s.width
     cdef double *other
     cdef double before = length_of(s, 0) // s.channels, more, part, cross, d
     for i in range(1, s.chunks):
-        other = first + i * 2 * s.width
+        other = first + i * SUMS * s.width
         more = length_of(s, i) // s.channels
         part, cross = more / (before + more), before * more / (before + more)
         for c in range(s.channels):
@@ -459,14 +251,14 @@ cdef void backward_terms(const Shape *s, const real *weight, const double *mean,
     There the products become those of dy and the distance from the mean itself.
     """
     cdef Py_ssize_t i, c, g, each = s.channels // s.groups
-    cdef double *total = sums + image * s.chunks * 2 * s.width
+    cdef double *total = sums + image * s.chunks * SUMS * s.width
     cdef double *products = total + s.width
     cdef const double *other
     cdef double all_of_it, all_products, inverse, slope, n = <double>s.rows * each, w
     terms += image * TERMS * s.width
     mean, var = mean + image * s.groups, var + image * s.groups
     for i in range(1, s.chunks):
-        other = total + i * 2 * s.width
+        other = total + i * SUMS * s.width
         for c in range(s.channels):
             total[c] += other[c]
             products[c] += other[s.width + c]
@@ -507,7 +299,7 @@ cdef void sum_images(const Shape *s, const double *sums, const double *var, doub
     for c in range(s.channels):
         weight = bias = 0
         for image in range(s.images):
-            total = sums + image * s.chunks * 2 * s.width + c
+            total = sums + image * s.chunks * SUMS * s.width + c
             bias += total[0]
             weight += total[s.width] / sqrt(var[image * s.groups + c // each] + eps)
         if dweight:

@@ -23,7 +23,25 @@ class ReLU(Module):
         return functional.relu_backward(dy, y) if input_gradient else None
 
 
-class LeakyReLU(Module):
+class _OfArgument(Module):
+    """An activation whose gradient is a function of its argument."""
+
+    # The function of cycnn.functional and its gradient, by name.
+    _function = None
+
+    def forward(self, x):
+        y = getattr(functional, self._function)(x, **self.config())
+        self.remember(x)
+        return y
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        x = self.recall()
+        if not input_gradient:
+            return None
+        return getattr(functional, f"{self._function}_backward")(dy, x, **self.config())
+
+
+class LeakyReLU(_OfArgument):
     r"""A small slope below zero, so that no unit is ever without gradient.
 
     .. math::
@@ -35,19 +53,10 @@ class LeakyReLU(Module):
         The slope a.
     """
 
+    _function = "leaky_relu"
+
     def __init__(self, negative_slope=0.01):
         self.negative_slope = _check.number(negative_slope, "negative_slope")
-
-    def forward(self, x):
-        y = functional.leaky_relu(x, self.negative_slope)
-        self.remember(x)
-        return y
-
-    def backward(self, dy, input_gradient=True, accumulate=False):
-        x = self.recall()
-        if not input_gradient:
-            return None
-        return functional.leaky_relu_backward(dy, x, self.negative_slope)
 
     def config(self):
         return {"negative_slope": self.negative_slope}
@@ -88,24 +97,6 @@ class Sigmoid(Module):
     def backward(self, dy, input_gradient=True, accumulate=False):
         y = self.recall()
         return functional.sigmoid_backward(dy, y) if input_gradient else None
-
-
-class _OfArgument(Module):
-    """An activation whose gradient is a function of its argument."""
-
-    # The function of cycnn.functional and its gradient, by name.
-    _function = None
-
-    def forward(self, x):
-        y = getattr(functional, self._function)(x, **self.config())
-        self.remember(x)
-        return y
-
-    def backward(self, dy, input_gradient=True, accumulate=False):
-        x = self.recall()
-        if not input_gradient:
-            return None
-        return getattr(functional, f"{self._function}_backward")(dy, x, **self.config())
 
 
 class ELU(_OfArgument):

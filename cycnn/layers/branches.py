@@ -87,11 +87,7 @@ class Concat(Module):
     def __init__(self, *branches):
         if not branches:
             raise ValueError("branches must be at least one Module, got none")
-        for i, branch in enumerate(branches):
-            if not isinstance(branch, Module):
-                hint = "; a list is given as Concat(*branches)" if i == 0 and isinstance(
-                    branch, (list, tuple)) else ""
-                raise TypeError(f"branch {i} must be a Module, got {type(branch).__name__}{hint}")
+        check_modules(branches, "branch", "Concat(*branches)")
         self.layers = branches
         check_distinct(self)
 
@@ -123,6 +119,15 @@ class Concat(Module):
 
     def __getitem__(self, index):
         return self.layers[index]
+
+
+def check_modules(modules, name, call):
+    """Raise unless all of them are; `call` is how a list of them is given."""
+    for i, module in enumerate(modules):
+        if not isinstance(module, Module):
+            hint = f"; a list is given as {call}" if i == 0 and isinstance(
+                module, (list, tuple)) else ""
+            raise TypeError(f"{name} {i} must be a Module, got {type(module).__name__}{hint}")
 
 
 def check_distinct(network):

@@ -1,6 +1,6 @@
 """Modules made of modules."""
 
-from .branches import check_distinct
+from .branches import check_distinct, check_modules
 from .chain import folded_steps, steps_of
 from .module import Module
 
@@ -22,11 +22,7 @@ class Sequential(Module):
     """
 
     def __init__(self, *layers):
-        for i, layer in enumerate(layers):
-            if not isinstance(layer, Module):
-                hint = "; a list is given as Sequential(*layers)" if i == 0 and isinstance(
-                    layer, (list, tuple)) else ""
-                raise TypeError(f"layer {i} must be a Module, got {type(layer).__name__}{hint}")
+        check_modules(layers, "layer", "Sequential(*layers)")
         self.layers = layers
         check_distinct(self)
         # What forward and backward work through: layers, and chains of layers.

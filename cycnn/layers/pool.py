@@ -4,7 +4,7 @@ from ..functional import (_check, adaptive_avg_pool2d, adaptive_avg_pool2d_backw
                           avg_pool2d_backward, global_avg_pool2d, global_avg_pool2d_backward)
 from ..functional.pool import max_pool2d_winners_backward, max_pool2d_with_winners
 from ..functional.resample import adaptive_size
-from ._images import channels_last
+from ._images import Resizing, channels_last
 from .module import Module
 
 
@@ -111,7 +111,7 @@ class AvgPool2d(Module):
         return _sizes(self)
 
 
-class AdaptiveAvgPool2d(Module):
+class AdaptiveAvgPool2d(Resizing):
     r"""The mean of each of OH x OW rectangles, whatever the size of the image.
 
     Row i of the result is the mean of rows :math:`\lfloor i H / OH \rfloor` to
@@ -131,17 +131,11 @@ class AdaptiveAvgPool2d(Module):
         adaptive_size(output_size)
         self.output_size = tuple(output_size) if isinstance(output_size, list) else output_size
 
-    def forward(self, x):
-        x = channels_last(x)
-        y = adaptive_avg_pool2d(x, self.output_size)
-        self.remember(x.shape)
-        return y
+    def resize(self, x):
+        return adaptive_avg_pool2d(x, self.output_size)
 
-    def backward(self, dy, input_gradient=True, accumulate=False):
-        input_size = self.recall()
-        if not input_gradient:
-            return None
-        return adaptive_avg_pool2d_backward(channels_last(dy), input_size, self.output_size)
+    def resize_backward(self, dy, input_size):
+        return adaptive_avg_pool2d_backward(dy, input_size, self.output_size)
 
     def config(self):
         return {"output_size": self.output_size}
@@ -150,7 +144,7 @@ class AdaptiveAvgPool2d(Module):
         return f"output_size={self.output_size}"
 
 
-class GlobalAvgPool2d(Module):
+class GlobalAvgPool2d(Resizing):
     """The mean of each channel's plane (PyTorch's ``AdaptiveAvgPool2d(1)``).
 
     Notes
@@ -158,14 +152,8 @@ class GlobalAvgPool2d(Module):
     Shapes: (N, C, H, W) to (N, C, 1, 1).
     """
 
-    def forward(self, x):
-        x = channels_last(x)
-        self.remember(x.shape)
-        return global_avg_pool2d(x)
-
-    def backward(self, dy, input_gradient=True, accumulate=False):
-        input_size = self.recall()
-        return global_avg_pool2d_backward(dy, input_size) if input_gradient else None
+    resize = staticmethod(global_avg_pool2d)
+    resize_backward = staticmethod(global_avg_pool2d_backward)
 
 
 def _pool_padding(padding, kernel_size):

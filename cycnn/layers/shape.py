@@ -4,7 +4,7 @@ from ..functional import interpolate, interpolate_backward, zero_pad2d, zero_pad
 from ..functional.layout import flatten, unflatten
 from ..functional.pad import sides
 from ..functional.resample import check_scale
-from ._images import channels_last
+from ._images import Resizing
 from .module import Module
 
 
@@ -26,7 +26,7 @@ class Flatten(Module):
         return unflatten(dy, input_size) if input_gradient else None
 
 
-class ZeroPad2d(Module):
+class ZeroPad2d(Resizing):
     """Rows and columns of zeros around each image.
 
     Parameters
@@ -42,17 +42,11 @@ class ZeroPad2d(Module):
     def __init__(self, padding):
         self.padding = sides(padding)
 
-    def forward(self, x):
-        x = channels_last(x)
-        y = zero_pad2d(x, self.padding)
-        self.remember(x.shape)
-        return y
+    def resize(self, x):
+        return zero_pad2d(x, self.padding)
 
-    def backward(self, dy, input_gradient=True, accumulate=False):
-        input_size = self.recall()
-        if not input_gradient:
-            return None
-        return zero_pad2d_backward(channels_last(dy), input_size, self.padding)
+    def resize_backward(self, dy, input_size):
+        return zero_pad2d_backward(dy, input_size, self.padding)
 
     def config(self):
         return {"padding": self.padding}
@@ -61,7 +55,7 @@ class ZeroPad2d(Module):
         return f"{self.padding}"
 
 
-class Upsample(Module):
+class Upsample(Resizing):
     r"""Images scaled up or down: each pixel is that of x nearest above and on the left.
 
     .. math::
@@ -85,20 +79,16 @@ class Upsample(Module):
 
     def __init__(self, size=None, scale_factor=None, mode="nearest"):
         check_scale(size, scale_factor, mode)
-        self.size, self.scale_factor, self.mode = size, scale_factor, mode
+        # A model file has lists where there were tuples.
+        self.size, self.scale_factor = (tuple(value) if isinstance(value, list) else value
+                                        for value in (size, scale_factor))
+        self.mode = mode
 
-    def forward(self, x):
-        x = channels_last(x)
-        y = interpolate(x, self.size, self.scale_factor, self.mode)
-        self.remember(x.shape)
-        return y
+    def resize(self, x):
+        return interpolate(x, self.size, self.scale_factor, self.mode)
 
-    def backward(self, dy, input_gradient=True, accumulate=False):
-        input_size = self.recall()
-        if not input_gradient:
-            return None
-        return interpolate_backward(channels_last(dy), input_size, self.size, self.scale_factor,
-                                    self.mode)
+    def resize_backward(self, dy, input_size):
+        return interpolate_backward(dy, input_size, self.size, self.scale_factor, self.mode)
 
     def config(self):
         return {"size": self.size, "scale_factor": self.scale_factor, "mode": self.mode}
