@@ -95,10 +95,11 @@ class Trainer:
         ----------
         train : data set, pair (images, labels), or iterable of such pairs
             Images (N, C, H, W), uint8 or another type of real numbers, and labels (N,), or what
-            else the loss takes: probabilities (N, classes), numbers. Images may be memory-mapped and larger than memory, or anything that is sliced and indexed like an
-            array, such as an h5py data set. Of an iterable, each pair is a batch; it may be a
-            data loader, a generator, or a function that makes one for every epoch (and is given the
-            epoch's number, if it takes an argument). Its images are not measured: set
+            else the loss takes: probabilities (N, classes), numbers. Images may be memory-mapped and
+            larger than memory, or anything that is sliced and indexed like an array, such as an
+            h5py data set. Of an iterable, each pair is a batch; it may be a data loader, a
+            generator, or a function that makes one for every epoch (and is given the epoch's
+            number, if it takes an argument). Its images are not measured: set
             `model.normalization`, or give images that are normalised.
         epochs, batch_size : int
             At least 1. The last batch of an epoch may be smaller.

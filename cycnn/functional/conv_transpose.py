@@ -184,7 +184,7 @@ def check_output_padding(output_padding, stride, dilation):
 
 
 def _winograd(plan):
-    return _algorithm.choose("auto", plan.dtype, plan.winograd)
+    return _algorithm.choose("auto", plan.winograd)
 
 
 def _with_more(x, more):
