@@ -1,4 +1,4 @@
-"""Builds the kernels: every `cycnn/kernels/*.pyx` once per instruction set, from one source.
+"""Builds the kernels: nearly every `cycnn/kernels/*.pyx` once per instruction set, from one source.
 
 Environment: CYCNN_DEBUG=1 builds with bounds checks and without optimisation; CYCNN_BUILD=avx512
 (or several, with commas) builds only these instruction sets, which is quicker while developing.
@@ -22,8 +22,9 @@ GENERATED = Path("build/cython")
 DEBUG = os.environ.get("CYCNN_DEBUG") == "1"
 MSVC = sys.platform == "win32" and "mingw" not in sysconfig.get_platform()
 
-# Modules that must run on any processor: they decide which of the others to load.
-COMMON = ["cpu"]
+# Built once, for any processor: the one that decides which of the others to load, and those that
+# wider vectors do not help, as they look at arrays, or leave the copying to memcpy.
+COMMON = ["cpu", "arrays", "place"]
 KERNEL_NAMES = sorted(path.stem for path in KERNELS.glob("*.pyx") if path.stem not in COMMON)
 
 # The folder of a build -> its compiler flags. kernels/__init__.py picks the folder.
@@ -67,7 +68,12 @@ def generate_sources():
         subprocess.run([sys.executable, "-m", "cython", f"--generate-shared={shared}",
                         "--module-name", "cycnn.kernels._cyutility"], check=True)
     translated = cythonize(modules, build_dir=str(GENERATED), compiler_directives=DIRECTIVES,
+                           nthreads=os.cpu_count(),
                            shared_utility_qualified_name="cycnn.kernels._cyutility")
+    # Cython copies headers beside the C files, where the compiler would look first: and find, after
+    # a change, the old one.
+    for copied in (GENERATED / KERNELS).glob("*.h"):
+        copied.unlink()
     return {"_cyutility": str(shared),
             **{module.name.rpartition(".")[2]: module.sources[0] for module in translated}}
 
@@ -120,6 +126,10 @@ class BuildKernels(build_ext):
     def copy_extensions_to_source(self):
         for level in LEVELS:
             Path(KERNELS, level).mkdir(exist_ok=True)
+            # What an older build left here would be found before the one build for all processors.
+            for left in Path(KERNELS, level).iterdir():
+                if left.name.partition(".")[0] in COMMON:
+                    left.unlink()
         super().copy_extensions_to_source()
 
     def build_extension(self, extension):
@@ -148,4 +158,6 @@ class BuildKernels(build_ext):
         return [], []
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": BuildKernels})
+# The guard is for Cython's worker processes, which import this file where they are not forks of it.
+if __name__ == "__main__":
+    setup(ext_modules=extensions(), cmdclass={"build_ext": BuildKernels})
