@@ -195,10 +195,11 @@ def images_of(rows):
     return rows.reshape(n, h * w, c)
 
 
-def normalize(rows, weight, bias, groups, eps, given=None, relu=False):
+def normalize(rows, weight, bias, groups, eps, given=None, relu=False, other=None):
     """The result and (mean, var) of it: those `given`, or found for each group of each image.
 
     rows is (images, rows, channels) in C order, or (N, H, W, C) with what is given for a channel.
+    `other`, of as many numbers in the same order, is added before the ReLU.
     """
     shape = rows.shape
     if given is not None:
@@ -207,8 +208,8 @@ def normalize(rows, weight, bias, groups, eps, given=None, relu=False):
     mean, var = given or (np.zeros(images * groups), np.zeros(images * groups))
     y = empty(shape, rows.dtype)
     if y.size:
-        kernel.forward(rows, y, weight, bias, mean, var, images, number, channels, groups, eps,
-                       given is not None, relu, rows.itemsize, threads_for(y.size * _WORK))
+        kernel.forward(rows, other, y, weight, bias, mean, var, images, number, channels, groups,
+                       eps, given is not None, relu, rows.itemsize, threads_for(y.size * _WORK))
     return y, (mean, var)
 
 
