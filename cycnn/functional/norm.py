@@ -214,10 +214,11 @@ def normalize(rows, weight, bias, groups, eps, given=None, relu=False, other=Non
 
 
 def normalize_backward(dy, rows, weight, bias, groups, eps, statistics, given=False, relu=False,
-                       input_gradient=True):
+                       input_gradient=True, overwrite=False):
     """dx, dweight and dbias of :func:`normalize`, whose (mean, var) are `statistics`.
 
-    With `relu`, dy is the gradient behind that ReLU, and bias is needed.
+    With `relu`, dy is the gradient behind that ReLU, and bias is needed. With `overwrite`, dx takes
+    the place of dy: large arrays that leave the caches cost what is moved.
     """
     shape = rows.shape
     if given:
@@ -225,7 +226,9 @@ def normalize_backward(dy, rows, weight, bias, groups, eps, statistics, given=Fa
     images, number, channels = rows.shape
     new = empty if rows.size else np.zeros          # without values, every sum is empty
     dweight, dbias = new((channels,), rows.dtype), new((channels,), rows.dtype)
-    dx = empty(shape, rows.dtype) if input_gradient else None
+    dx = None
+    if input_gradient:
+        dx = dy if overwrite else empty(shape, rows.dtype)
     if rows.size:
         kernel.backward(dy, rows, dx, weight, bias, *statistics, dweight, dbias, images, number,
                         channels, groups, eps, given, relu, rows.itemsize,

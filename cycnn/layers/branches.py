@@ -66,7 +66,9 @@ class Residual(Module):
         around = dy
         if self.shortcut is not None:
             around = self.shortcut.backward(dy, input_gradient, accumulate)
-        return add_gradients(dx, around, positive) if input_gradient else None
+        if not input_gradient:
+            return None
+        return add_gradients(dx, around, positive, getattr(self.body, "makes_gradient", bool)())
 
     def config(self):
         return {"body": self.body, "shortcut": self.shortcut}

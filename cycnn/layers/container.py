@@ -3,6 +3,7 @@
 from .branches import check_distinct, check_modules
 from .chain import folded_steps, steps_of
 from .module import Module
+from .norm_chain import Step
 
 
 class Sequential(Module):
@@ -49,6 +50,11 @@ class Sequential(Module):
         for step in self._steps[:-1]:
             x = self._through(step, x)
         return self._through(self._steps[-1], x, around(x.shape), relu)
+
+    def makes_gradient(self):
+        """Whether `backward` returns an array that nothing else holds or will read."""
+        own = type(self).backward is Sequential.backward and "backward" not in vars(self)
+        return own and len(self._steps) > 0 and isinstance(self._steps[0][1], Step)
 
     def _through(self, step, x, *sum):
         i, step = step

@@ -34,13 +34,18 @@ class _Norm(Module):
         self.remember((rows, statistics, x.shape, self.uses_running_stats()))
         return functional.back(y, x.shape)
 
-    def backward_chain(self, dy, input_gradient=True, accumulate=False, relu=False):
-        """:meth:`backward`; with `relu`, from the gradient behind the ReLU."""
+    def backward_chain(self, dy, input_gradient=True, accumulate=False, relu=False,
+                       overwrite=False):
+        """:meth:`backward`; with `relu`, from the gradient behind the ReLU.
+
+        With `overwrite`, dy may be used up.
+        """
         rows, statistics, shape, given = self.recall()
         dy = _check.floats(dy, "dy", dtype=rows.dtype)
         _check.shape(dy, shape, "dy", "that of the layer's result")
         dy = functional.rows_of(dy)
-        dx, dweight, dbias = self._gradients(dy, rows, statistics, given, relu, input_gradient)
+        dx, dweight, dbias = self._gradients(dy, rows, statistics, given, relu, input_gradient,
+                                             overwrite)
         if self.weight:
             self.weight.set_grad(dweight, accumulate)
         if self.bias:
@@ -129,11 +134,11 @@ class _BatchNorm(_Norm):
                                       rows.size // self.num_features, momentum)
         return y, statistics
 
-    def _gradients(self, dy, rows, statistics, given, relu, input_gradient):
+    def _gradients(self, dy, rows, statistics, given, *options):
         if not given:
             dy, rows = functional.batch_of(dy), functional.batch_of(rows)
         return functional.normalize_backward(dy, rows, *self._numbers(), self.num_features,
-                                             self.eps, statistics, given, relu, input_gradient)
+                                             self.eps, statistics, given, *options)
 
     def reset_running_stats(self):
         """Forget the running statistics, as before training."""
@@ -267,10 +272,10 @@ class GroupNorm(_Norm):
         return functional.normalize(functional.images_of(rows), *self._numbers(), groups, self.eps,
                                     relu=relu, other=other)
 
-    def _gradients(self, dy, rows, statistics, given, relu, input_gradient):
+    def _gradients(self, dy, rows, statistics, given, *options):
         dy, rows = functional.images_of(dy), functional.images_of(rows)
         return functional.normalize_backward(dy, rows, *self._numbers(), self.num_groups, self.eps,
-                                             statistics, given, relu, input_gradient)
+                                             statistics, given, *options)
 
     def config(self):
         return {"num_groups": self.num_groups, "num_channels": self.num_channels, "eps": self.eps,

@@ -41,8 +41,8 @@ class NormChain(Step):
         return y
 
     def backward(self, dy, input_gradient=True, accumulate=False):
-        dx = self.norm.backward_chain(dy, input_gradient, accumulate,
-                                      self.ends_with_relu and not self.gradient_is_masked)
+        dx = self.norm.backward_chain(dy, input_gradient, accumulate, self.ends_with_relu,
+                                      overwrite=self.gradient_is_ours)
         if self.input_is_relu and input_gradient:
             dx = relu_backward(dx, self.norm.input())
         return dx
