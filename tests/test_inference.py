@@ -114,12 +114,27 @@ def test_parts_in_different_modes(rng):
     y = model(x)
     np.testing.assert_array_equal(model[1].running_mean, mean)
     assert_close(y, one_by_one(model, x).astype(np.float64), 300)
-    with pytest.raises(RuntimeError, match="BatchNorm2d is in evaluation mode"):
-        model.backward(y)
+    dx, gradient = model.backward(y), y
+    own = [parameter.grad for parameter in model.parameters()]
+    for layer in reversed(model):
+        gradient = layer.backward(gradient)
+    np.testing.assert_array_equal(dx, gradient)
+    for parameter, grad in zip(model.parameters(), own, strict=True):
+        np.testing.assert_array_equal(parameter.grad, grad)
     model.eval()
     model[1].train()
     model(x)
     assert (model[1].running_mean != mean).any()
+
+
+def test_a_network_in_evaluation_mode_keeps_no_frozen_layers_input(rng):
+    model = cn.Sequential(cn.ReLU(), cn.BatchNorm2d(5), cn.Residual(cn.Sequential(
+        cn.Tanh(), cn.BatchNorm2d(5))), cn.BatchNorm2d(5), cn.ReLU()).eval()
+    y = model(normal(rng, np.float32, 2, 5, 4, 4))
+    assert all(module._memory is None for module in model.modules())
+    for layer in (model, model[1]):
+        with pytest.raises(RuntimeError, match=r"evaluation mode.*train\(\)"):
+            layer.backward(y)
 
 
 def test_without_running_statistics_nothing_is_folded(rng):

@@ -273,8 +273,9 @@ def test_evaluation_mode_keeps_nothing(name, rng):
     if "BatchNorm" not in repr(layer):              # that has statistics of its own now
         np.testing.assert_array_equal(layer(x), y)
     layer(x)
-    with pytest.raises(RuntimeError, match="evaluation mode"):
-        layer.backward(y)
+    if not name.startswith("BatchNorm"):            # that goes back through those: test_norm.py
+        with pytest.raises(RuntimeError, match="evaluation mode"):
+            layer.backward(y)
     assert layer.train().training
     layer(x)
     assert layer.backward(y).shape == x.shape

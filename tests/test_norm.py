@@ -189,6 +189,70 @@ def test_running_statistics_are_pytorchs(momentum, dtype, rng):
         np.testing.assert_allclose(layer.state_dict()[name], array.numpy(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("options", [{}, dict(affine=False), dict(track_running_stats=False)])
+@pytest.mark.parametrize("shape", [(6, 5), (3, 5, 4), (2, 5, 3, 4)])
+def test_a_frozen_layer_goes_back_as_pytorchs(shape, options, dtype, rng):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    kind = "BatchNorm2d" if len(shape) == 4 else "BatchNorm1d"
+    other = getattr(torch.nn, kind)(5, **options).to(getattr(torch, np.dtype(dtype).name))
+    layer = getattr(cn, kind)(5, dtype=dtype, **options)
+    for array in layer.state_dict().values():
+        array[...] = rng.random(array.shape) + 0.5 if array.dtype == dtype else 3
+    other.load_state_dict({name: torch.tensor(array)
+                           for name, array in layer.state_dict().items()})
+    layer.eval(), other.eval()
+    state = {name: array.copy() for name, array in layer.state_dict().items()}
+    x, dy = normal(rng, dtype, *shape), normal(rng, dtype, *shape)
+    variable = torch.tensor(x, requires_grad=True)
+    expected = other(variable)
+    assert_close(layer(x), expected.detach().numpy(), 30)
+    expected.backward(torch.tensor(dy))
+    assert_close(layer.backward(dy), variable.grad.numpy(), 100)
+    for parameter, theirs in zip(layer.parameters(), other.parameters()):
+        assert_close(parameter.grad, theirs.grad.numpy(), 100)
+    assert layer.backward(dy, input_gradient=False) is None
+    for name, array in layer.state_dict().items():
+        np.testing.assert_array_equal(array, state[name])
+
+
+def test_frozen_layers_in_chains_go_back_as_pytorchs(dtype, rng):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from test_models import in_pytorch
+
+    def convolution():
+        return cn.Conv2d(6, 6, 3, padding=1, dtype=dtype), cn.BatchNorm2d(6, dtype=dtype)
+
+    model = cn.Sequential(*convolution(), cn.ReLU(), cn.Residual(cn.Sequential(
+        *convolution(), cn.ReLU(), *convolution())), cn.ReLU(), *convolution(),
+        cn.MaxPool2d(2), cn.BatchNorm2d(6, dtype=dtype), cn.ReLU())
+    other = in_pytorch(torch, model).to(getattr(torch, np.dtype(dtype).name))
+    for array in model.state_dict().values():
+        array[...] = rng.random(array.shape) - 0.3 if array.ndim == 4 else rng.random(
+            array.shape) + 0.5
+    other.load_state_dict({name: torch.tensor(array)
+                           for name, array in model.state_dict().items()})
+    for modules in (model.modules(), other.modules()):
+        for module in modules:
+            if type(module).__name__ == "BatchNorm2d":
+                module.eval()
+    x, dy = normal(rng, dtype, 3, 6, 7, 8), normal(rng, dtype, 3, 6, 3, 4)
+    variable = torch.tensor(x, requires_grad=True)
+    expected = other(variable)
+    assert_close(model(x), expected.detach().numpy(), 3000)
+    expected.backward(torch.tensor(dy))
+    assert_close(model.backward(dy), variable.grad.numpy(), 3000)
+    for (name, parameter), theirs in zip(model.named_parameters(), other.parameters()):
+        assert_close(parameter.grad, theirs.grad.numpy(), 3000, err_msg=name)
+
+
+def test_a_frozen_layers_gradient_does_not_depend_on_its_input(dtype):
+    layer = cn.BatchNorm2d(2, dtype=dtype).eval()
+    x = np.array([np.inf, np.nan, 1, -1], dtype).reshape(1, 2, 2, 1)
+    layer(x)
+    dy = np.ones_like(x)
+    np.testing.assert_array_equal(layer.backward(dy), dy * dtype(1 / np.sqrt(1 + EPS)))
+
+
 def test_an_empty_batch_leaves_the_statistics_alone():
     layer = cn.BatchNorm2d(3)
     layer(np.ones((2, 3, 4, 4), np.float32))

@@ -36,12 +36,13 @@ def add(x, other, relu=False):
     return _add(x, other, "x", "other", None, relu)
 
 
-def add_gradients(dx, other, positive=None):
+def add_gradients(dx, other, positive=None, overwrite=False):
     """The sum of two gradients of one array, 0 where `positive` is not above 0.
 
-    `positive`, of the same shape, is the result of a ReLU whose backward pass is done too.
+    `positive`, of the same shape, is the result of a ReLU whose backward pass is done too. With
+    `overwrite`, the sum takes the place of dx, if that is an array without gaps.
     """
-    return _add(dx, other, "dx", "the other dx", positive, False)
+    return _add(dx, other, "dx", "the other dx", positive, False, overwrite)
 
 
 def concat(arrays):
@@ -134,12 +135,12 @@ def _copy(source, first, target, at, count):
                             size // count, source.itemsize, cpu.threads_for(size * 4))
 
 
-def _add(x, other, name, other_name, positive, relu):
+def _add(x, other, name, other_name, positive, relu, overwrite=False):
     x, memory = dense(_check.floats(x, name))
     other = _check.floats(other, other_name, dtype=x.dtype)
     if other.shape != x.shape:
         _check.shape(other, x.shape, other_name, f"that of {name}")
-    y, result = empty_like(x, memory)
+    y, result = (x, memory) if overwrite else empty_like(x, memory)
     if size := x.size:
         if positive is not None:
             positive = like(positive, x, memory)

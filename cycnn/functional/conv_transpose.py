@@ -114,8 +114,8 @@ def conv_transpose2d_backward(dy, x, weight, bias=False, stride=1, padding=0, ou
 def add_bias(rows, bias):
     """rows[..., k] += bias[k], in place."""
     k = len(bias)
-    kernel.forward(rows, rows, None, bias, np.zeros(k), np.ones(k), 1, rows.size // k, k, k, 0.0,
-                   True, False, rows.itemsize, threads_for(rows.size * 8))
+    kernel.forward(rows, None, rows, None, bias, np.zeros(k), np.ones(k), 1, rows.size // k, k, k,
+                   0.0, True, False, rows.itemsize, threads_for(rows.size * 8))
 
 
 def channel_sums(rows):

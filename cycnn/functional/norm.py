@@ -195,10 +195,11 @@ def images_of(rows):
     return rows.reshape(n, h * w, c)
 
 
-def normalize(rows, weight, bias, groups, eps, given=None, relu=False):
+def normalize(rows, weight, bias, groups, eps, given=None, relu=False, other=None):
     """The result and (mean, var) of it: those `given`, or found for each group of each image.
 
     rows is (images, rows, channels) in C order, or (N, H, W, C) with what is given for a channel.
+    `other`, of as many numbers in the same order, is added before the ReLU.
     """
     shape = rows.shape
     if given is not None:
@@ -207,16 +208,17 @@ def normalize(rows, weight, bias, groups, eps, given=None, relu=False):
     mean, var = given or (np.zeros(images * groups), np.zeros(images * groups))
     y = empty(shape, rows.dtype)
     if y.size:
-        kernel.forward(rows, y, weight, bias, mean, var, images, number, channels, groups, eps,
-                       given is not None, relu, rows.itemsize, threads_for(y.size * _WORK))
+        kernel.forward(rows, other, y, weight, bias, mean, var, images, number, channels, groups,
+                       eps, given is not None, relu, rows.itemsize, threads_for(y.size * _WORK))
     return y, (mean, var)
 
 
 def normalize_backward(dy, rows, weight, bias, groups, eps, statistics, given=False, relu=False,
-                       input_gradient=True):
+                       input_gradient=True, overwrite=False):
     """dx, dweight and dbias of :func:`normalize`, whose (mean, var) are `statistics`.
 
-    With `relu`, dy is the gradient behind that ReLU, and bias is needed.
+    With `relu`, dy is the gradient behind that ReLU, and bias is needed. With `overwrite`, dx takes
+    the place of dy: large arrays that leave the caches cost what is moved.
     """
     shape = rows.shape
     if given:
@@ -224,7 +226,9 @@ def normalize_backward(dy, rows, weight, bias, groups, eps, statistics, given=Fa
     images, number, channels = rows.shape
     new = empty if rows.size else np.zeros          # without values, every sum is empty
     dweight, dbias = new((channels,), rows.dtype), new((channels,), rows.dtype)
-    dx = empty(shape, rows.dtype) if input_gradient else None
+    dx = None
+    if input_gradient:
+        dx = dy if overwrite else empty(shape, rows.dtype)
     if rows.size:
         kernel.backward(dy, rows, dx, weight, bias, *statistics, dweight, dbias, images, number,
                         channels, groups, eps, given, relu, rows.itemsize,

@@ -45,11 +45,17 @@ class Residual(Module):
 
     def forward_chain(self, x, relu=False):
         """:meth:`forward`, and the ReLU behind it if wanted."""
-        y = self.body.forward(x)
-        around = x if self.shortcut is None else self.shortcut.forward(x)
-        if y.shape != around.shape:
-            raise ValueError(f"shortcut must give what body gives, {y.shape}, got {around.shape}")
-        y = add(channels_last(y) if y.ndim == 4 else y, around, relu)
+        def around(shape):
+            result = x if self.shortcut is None else self.shortcut.forward(x)
+            if result.shape != shape:
+                raise ValueError(f"shortcut must give what body gives, {shape}, got {result.shape}")
+            return result
+
+        if getattr(self.body, "adds", bool)():
+            y = self.body.forward_sum(x, around, relu)
+        else:
+            y = self.body.forward(x)
+            y = add(channels_last(y) if y.ndim == 4 else y, around(y.shape), relu)
         self.remember(True)
         return y
 
@@ -60,7 +66,9 @@ class Residual(Module):
         around = dy
         if self.shortcut is not None:
             around = self.shortcut.backward(dy, input_gradient, accumulate)
-        return add_gradients(dx, around, positive) if input_gradient else None
+        if not input_gradient:
+            return None
+        return add_gradients(dx, around, positive, getattr(self.body, "makes_gradient", bool)())
 
     def config(self):
         return {"body": self.body, "shortcut": self.shortcut}

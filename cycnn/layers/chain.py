@@ -20,7 +20,7 @@ from .conv import Conv2d
 from .linear import Linear
 from .module import Deferred
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm
-from .norm_chain import Folded, FoldedChain, NormChain, ResidualChain, Step
+from .norm_chain import EvaluatedNorm, Folded, FoldedChain, NormChain, ResidualChain, Step
 from .pool import MaxPool2d
 from .shape import Flatten
 
@@ -75,6 +75,8 @@ def folded_steps(layers, steps):
             inner = [layer for layer in (layers[position], norm, relu, pool) if layer is not None]
             step = FoldedChain(folded, ConvChain(folded, relu, pool), inner)
             used += 1 + (pool is not None)      # the normalisation's step has the ReLU in it
+        elif type(step) is NormChain:
+            step = EvaluatedNorm(step.norm, step.relu)
         result.append((position, step))
         i += used
     return result
@@ -90,7 +92,8 @@ def _connect(steps):
             behind += 1
         after = steps[behind] if behind < len(steps) else None
         if isinstance(after, Step):
-            after.input_is_relu = step.gradient_is_masked = step.ends_with_relu
+            masked = step.ends_with_relu and not step.masks_by_itself
+            after.input_is_relu = step.gradient_is_masked = masked
             # What comes between two chains is nobody else's: it stays as it is until the next step.
             after.input_is_ours = step.gradient_is_ours = True
 

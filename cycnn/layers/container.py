@@ -3,6 +3,7 @@
 from .branches import check_distinct, check_modules
 from .chain import folded_steps, steps_of
 from .module import Module
+from .norm_chain import Step
 
 
 class Sequential(Module):
@@ -34,13 +35,34 @@ class Sequential(Module):
         self._first = max((n for n, (i, _) in enumerate(self._steps) if i <= learns), default=0)
 
     def forward(self, x):
-        for i, step in self._steps if self.training else self._inference:
-            try:
-                x = step.forward(x)
-            except (ValueError, TypeError) as error:
-                error.add_note(f"in layer {i}, {self.layers[i]!r}")
-                raise
+        for step in self._steps if self.training else self._inference:
+            x = self._through(step, x)
         return x
+
+    def adds(self):
+        """Whether there is a :meth:`forward_sum`, which spares a pass over memory."""
+        own = type(self).forward is Sequential.forward and "forward" not in vars(self)
+        return (own and self.training and len(self._steps) > 0
+                and getattr(self._steps[-1][1], "adds", False))
+
+    def forward_sum(self, x, around, relu):
+        """:meth:`forward`, plus around(shape of the result), and the ReLU of that if wanted."""
+        for step in self._steps[:-1]:
+            x = self._through(step, x)
+        return self._through(self._steps[-1], x, around(x.shape), relu)
+
+    def makes_gradient(self):
+        """Whether `backward` returns an array that nothing else holds or will read."""
+        own = type(self).backward is Sequential.backward and "backward" not in vars(self)
+        return own and len(self._steps) > 0 and isinstance(self._steps[0][1], Step)
+
+    def _through(self, step, x, *sum):
+        i, step = step
+        try:
+            return step.forward(x, *sum)
+        except (ValueError, TypeError) as error:
+            error.add_note(f"in layer {i}, {self.layers[i]!r}")
+            raise
 
     def backward(self, dy, input_gradient=True, accumulate=False):
         stop = 0 if input_gradient else self._first

@@ -24,21 +24,28 @@ class _Norm(Module):
     def backward(self, dy, input_gradient=True, accumulate=False):
         return self.backward_chain(dy, input_gradient, accumulate)
 
-    def forward_chain(self, x, relu=False):
-        """:meth:`forward`, and the ReLU behind it if wanted."""
+    def forward_chain(self, x, relu=False, other=None):
+        """:meth:`forward`, plus `other` of the same shape, and the ReLU behind it if wanted."""
         x = self._checked(_check.floats(x, "x", dtype=self._type_of_numbers()))
         rows = functional.rows_of(x)
-        y, statistics = self._normalize(rows, x.shape, relu)
-        self.remember((rows, statistics, x.shape))
+        if other is not None:
+            other = functional.rows_of(_check.floats(other, "other", dtype=rows.dtype))
+        y, statistics = self._normalize(rows, x.shape, relu, other)
+        self.remember((rows, statistics, x.shape, self.uses_running_stats()))
         return functional.back(y, x.shape)
 
-    def backward_chain(self, dy, input_gradient=True, accumulate=False, relu=False):
-        """:meth:`backward`; with `relu`, from the gradient behind the ReLU."""
-        rows, statistics, shape = self.recall()
+    def backward_chain(self, dy, input_gradient=True, accumulate=False, relu=False,
+                       overwrite=False):
+        """:meth:`backward`; with `relu`, from the gradient behind the ReLU.
+
+        With `overwrite`, dy may be used up.
+        """
+        rows, statistics, shape, given = self.recall()
         dy = _check.floats(dy, "dy", dtype=rows.dtype)
         _check.shape(dy, shape, "dy", "that of the layer's result")
         dy = functional.rows_of(dy)
-        dx, dweight, dbias = self._gradients(dy, rows, statistics, relu, input_gradient)
+        dx, dweight, dbias = self._gradients(dy, rows, statistics, given, relu, input_gradient,
+                                             overwrite)
         if self.weight:
             self.weight.set_grad(dweight, accumulate)
         if self.bias:
@@ -47,8 +54,12 @@ class _Norm(Module):
 
     def input(self):
         """The x of the last `forward`."""
-        rows, _, shape = self.recall()
+        rows, _, shape, _ = self.recall()
         return functional.back(rows, shape)
+
+    def uses_running_stats(self):
+        """Whether `forward` takes the running statistics: then it is one scale and one shift."""
+        return False
 
     def _numbers(self):
         """weight and bias as the kernels take them."""
@@ -92,18 +103,29 @@ class _BatchNorm(_Norm):
         return self.running_mean.dtype if self.track_running_stats else super()._type_of_numbers()
 
     def uses_running_stats(self):
-        """Whether `forward` takes the running statistics: then it is one scale and one shift."""
         return self.track_running_stats and not self.training
 
-    def _normalize(self, rows, shape, relu):
+    def remember(self, value):
+        """Keep it in evaluation mode too: a frozen layer may stand in a network that learns."""
+        self._memory = value
+
+    def recall(self):
+        if self._memory is None and not self.training:
+            raise RuntimeError(f"{type(self).__name__} is in evaluation mode, and so is what it "
+                               "is part of, or there was no forward: call train() on that, and "
+                               "forward, before backward")
+        return super().recall()
+
+    def _normalize(self, rows, shape, relu, other):
         weight, bias = self._numbers()
         if self.uses_running_stats():
             given = functional.doubles((self.running_mean, self.running_var))
             return functional.normalize(rows, weight, bias, self.num_features, self.eps, given,
-                                        relu)
+                                        relu, other)
         functional.check_batch(rows, shape)
         y, statistics = functional.normalize(functional.batch_of(rows), weight, bias,
-                                             self.num_features, self.eps, relu=relu)
+                                             self.num_features, self.eps, relu=relu,
+                                             other=other)
         if self.training and self.track_running_stats and rows.size:
             self.num_batches_tracked += 1
             momentum = (1 / int(self.num_batches_tracked) if self.momentum is None
@@ -112,11 +134,11 @@ class _BatchNorm(_Norm):
                                       rows.size // self.num_features, momentum)
         return y, statistics
 
-    def _gradients(self, dy, rows, statistics, relu, input_gradient):
-        dy, rows = functional.batch_of(dy), functional.batch_of(rows)
+    def _gradients(self, dy, rows, statistics, given, *options):
+        if not given:
+            dy, rows = functional.batch_of(dy), functional.batch_of(rows)
         return functional.normalize_backward(dy, rows, *self._numbers(), self.num_features,
-                                             self.eps, statistics, relu=relu,
-                                             input_gradient=input_gradient)
+                                             self.eps, statistics, given, *options)
 
     def reset_running_stats(self):
         """Forget the running statistics, as before training."""
@@ -143,6 +165,9 @@ _BATCH_NORM = r"""Each channel brought to mean 0 and variance 1, then scaled and
     In training mode mean and variance are those of the batch, and the running ones move towards
     them; in evaluation mode the running ones are used. Behind a :class:`cycnn.Conv2d` of a
     :class:`cycnn.Sequential` they then cost nothing: the convolution has them in its weights.
+
+    A layer put to evaluation mode within a network that trains is frozen: its `backward` gives the
+    gradients of input, w and b through the running statistics.
 
     Parameters
     ----------
@@ -242,15 +267,15 @@ class GroupNorm(_Norm):
                              f"got shape {x.shape}")
         return self._check_channels(x, self.num_channels)
 
-    def _normalize(self, rows, shape, relu):
+    def _normalize(self, rows, shape, relu, other):
         groups = functional.check_groups(self.num_groups, rows)
         return functional.normalize(functional.images_of(rows), *self._numbers(), groups, self.eps,
-                                    relu=relu)
+                                    relu=relu, other=other)
 
-    def _gradients(self, dy, rows, statistics, relu, input_gradient):
+    def _gradients(self, dy, rows, statistics, given, *options):
         dy, rows = functional.images_of(dy), functional.images_of(rows)
         return functional.normalize_backward(dy, rows, *self._numbers(), self.num_groups, self.eps,
-                                             statistics, relu=relu, input_gradient=input_gradient)
+                                             statistics, given, *options)
 
     def config(self):
         return {"num_groups": self.num_groups, "num_channels": self.num_channels, "eps": self.eps,

@@ -17,27 +17,45 @@ class Step:
     ends_with_relu = gradient_is_masked = input_is_relu = False
     # Whether the chain's input, and the gradient of its output, are made by chains.
     input_is_ours = gradient_is_ours = False
+    # Whether its own ReLU's backward pass costs it nothing, and whether its `forward` takes what is
+    # to be added to its result.
+    masks_by_itself = adds = False
 
 
 class NormChain(Step):
     """A BatchNorm or GroupNorm, and the ReLU behind it where there is one."""
 
+    # Its backward pass reads x anyway, and from that it knows where the ReLU's result was 0.
+    masks_by_itself = True
+
     def __init__(self, norm, relu):
         self.norm, self.relu = norm, relu
         self.ends_with_relu = relu is not None
+        self.adds = relu is None
 
-    def forward(self, x):
-        y = self.norm.forward_chain(x, self.ends_with_relu)
+    def forward(self, x, other=None, relu=False):
+        """The result; where the chain `adds`, plus `other`, and the ReLU of the sum if wanted."""
+        y = self.norm.forward_chain(x, relu or self.ends_with_relu, other)
         if self.relu:
             self.relu.remember(y)
         return y
 
     def backward(self, dy, input_gradient=True, accumulate=False):
-        dx = self.norm.backward_chain(dy, input_gradient, accumulate,
-                                      self.ends_with_relu and not self.gradient_is_masked)
+        dx = self.norm.backward_chain(dy, input_gradient, accumulate, self.ends_with_relu,
+                                      overwrite=self.gradient_is_ours)
         if self.input_is_relu and input_gradient:
             dx = relu_backward(dx, self.norm.input())
         return dx
+
+
+class EvaluatedNorm(NormChain):
+    """The same in a network in evaluation mode, which remembers nothing: no frozen layer either."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        if not self.norm.training:
+            self.norm.remember(None)
+        return y
 
 
 class ResidualChain(Step):
