@@ -43,9 +43,9 @@ class Trainer:
         Before that, every number of them is cut to within plus and minus this:
         :func:`cycnn.clip_grad_value_`.
     ema : cycnn.ExponentialMovingAverage, optional
-        Made with `model.parameters()`: updated after each step, and what `fit` validates. The model
-        itself keeps the last weights; ``with trainer.ema.average_parameters():`` evaluates and
-        saves the averages.
+        Made with `model`, or with `model.parameters()` alone: updated after each step, and what
+        `fit` validates. The model itself keeps the last weights;
+        ``with trainer.ema.average_parameters():`` evaluates and saves the averages.
 
     Examples
     --------
@@ -70,7 +70,7 @@ class Trainer:
             raise TypeError("ema must be a cycnn.ExponentialMovingAverage, got "
                             f"{type(ema).__name__}")
         if ema is not None and not own.issuperset(map(id, ema.parameters)):
-            raise ValueError("ema must be made with the parameters of this model")
+            raise ValueError("ema must be made with this model, or with parameters of it")
         self.model, self.optimizer, self.loss, self.ema = model, optimizer, loss, ema
         self.seed = _check.integer(seed, "seed", 0)
         self.rng = np.random.Generator(np.random.PCG64(self.seed))

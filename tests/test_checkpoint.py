@@ -138,14 +138,15 @@ def test_everything_that_has_a_state(accumulate, tmp_path):
         model = cn.Sequential(cn.Conv2d(1, 4, 3), cn.BatchNorm2d(4), cn.ReLU(), cn.Dropout(0.3),
                               cn.Flatten(), cn.Linear(144, 3))
         optimizer = cn.AdamW(model.parameters(), lr=1e-2)
-        ema = cn.ExponentialMovingAverage(model.parameters(), 0.9)
+        ema = cn.ExponentialMovingAverage(model, 0.9)
         trainer = cn.Trainer(model, optimizer, cn.CrossEntropyLoss(label_smoothing=0.1), seed=2,
                              clip_grad_norm=1.0, ema=ema)
         history = trainer.fit(data, 3, 10, validation=data, progress=False, accumulate=accumulate,
                               schedule=cn.ReduceLROnPlateau(optimizer, patience=0, threshold=0.5),
                               callbacks=[Checkpoint(path, every=1), *callbacks], resume=True)
-        averages = [entry["average"].tobytes() for entry in ema.state_dict()["state"].values()]
+        averages = [average.tobytes() for average in ema.averages]
         weights = [array.tobytes() for array in model.state_dict().values()]
+        assert len(averages) == len(weights) - 1            # all but the count of batches
         return weights, averages, history.val_loss, history.train_loss, optimizer.lr
 
     whole = run(tmp_path / "whole")
