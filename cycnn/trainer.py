@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from . import batches, checkpoint, feeding
+from . import batches, checkpoint, feeding, random
 from . import sampling as samplings
 from .callbacks.base import FitState
 from .callbacks.checkpoints import resume_file
@@ -34,8 +34,10 @@ class Trainer:
     loss : cycnn.CrossEntropyLoss, cycnn.MSELoss or another :class:`cycnn.losses.Loss`
         With the reduction "mean" or "sum".
     seed : int
-        For the order of the training images and their augmentation. The same seed, initial weights
-        and kind of machine give the same weights bit for bit, for any number of threads.
+        For all chance in training: the order of the images, their augmentation, and what dropout
+        drops (whatever :func:`cycnn.manual_seed` was given, which is for the first weights). The
+        same seed, first weights and kind of machine give the same weights bit for bit, for any
+        number of threads.
     clip_grad_norm : float, optional
         Before each step the gradients are scaled so that their norm is at most this:
         :func:`cycnn.clip_grad_norm_`.
@@ -289,8 +291,9 @@ class Trainer:
         # need wait for those after it, divided at the end. Sums are added as they are.
         of_mean = accumulate > 1 and loss.reduction == "mean"
         weights = 0
-        for x, targets in group:
-            outputs = model.forward(x)
+        for number, (x, targets) in enumerate(group, state.batch * accumulate):
+            with random.KeysOf(self.seed, state.number, number):
+                outputs = model.forward(x)
             if not feed.checked:
                 targets = loss.check_targets(targets, outputs.shape[1:], x.dtype, "train labels")
                 model.input_shape = x.shape[1:]
