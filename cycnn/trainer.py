@@ -15,7 +15,7 @@ from .callbacks.progress import progress_callback
 from .functional import _check
 from .history import History
 from .interrupts import Interrupts
-from .layers.module import dtype_of, evaluation_mode
+from .layers.prediction import averaged_logits, dtype_of, evaluation_mode
 from .optim import ExponentialMovingAverage, clip_grad_norm_, clip_grad_value_
 from .schedules import ReduceLROnPlateau, Schedule
 
@@ -202,7 +202,7 @@ class Trainer:
                 _call(callbacks, "on_fit_end", self, state)
         return history
 
-    def evaluate(self, dataset, batch_size=_EVALUATION_BATCH):
+    def evaluate(self, dataset, batch_size=_EVALUATION_BATCH, views=None):
         """The mean loss and, for class labels, the accuracy.
 
         Parameters
@@ -211,24 +211,37 @@ class Trainer:
             As for :meth:`fit`.
         batch_size : int
             Images that are computed at a time.
+        views : list of callables, optional
+            As for :meth:`cycnn.Module.predict_proba`: loss and accuracy are those of the mean of
+            the probabilities of these views of each image.
 
         Returns
         -------
         dict
             ``{"loss": float, "accuracy": float}``; no accuracy where the loss knows no classes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If data, model and views do not fit each other, or there are views but no classes.
         """
-        return self._evaluate(self._source(dataset, "dataset"),
-                              _check.integer(batch_size, "batch_size", 1))
+        batch_size = _check.integer(batch_size, "batch_size", 1)
+        views = batches.check_views(views)
+        if views and not self.loss.classifies:
+            raise ValueError("views needs a loss that knows classes, whose probabilities are "
+                             f"averaged, got {type(self.loss).__name__}")
+        feed = self._source(dataset, "dataset", view=views and views[0])
+        return self._evaluate(feed, batch_size, views)
 
-    def predict_proba(self, images, batch_size=_EVALUATION_BATCH):
+    def predict_proba(self, images, batch_size=_EVALUATION_BATCH, views=None):
         """The probability of each class for each image: see :meth:`cycnn.Module.predict_proba`."""
-        return self.model.predict_proba(images, batch_size)
+        return self.model.predict_proba(images, batch_size, views)
 
-    def predict(self, images, batch_size=_EVALUATION_BATCH):
+    def predict(self, images, batch_size=_EVALUATION_BATCH, views=None):
         """The number of the most probable class: see :meth:`cycnn.Module.predict`."""
-        return self.model.predict(images, batch_size)
+        return self.model.predict(images, batch_size, views)
 
-    def _source(self, data, name, epochs=1, steps=None, augment=None):
+    def _source(self, data, name, epochs=1, steps=None, augment=None, view=None):
         """`data` as a source of batches, checked by a run of the model with none of the images."""
         model, dtype = self.model, dtype_of(self.model)
 
@@ -238,7 +251,7 @@ class Trainer:
 
         feed = feeding.source(data, name, steps)
         feeding.check_repeats(feed, epochs)
-        feed.input_shape = feed.check(output, self.loss, dtype, augment)
+        feed.input_shape = feed.check(output, self.loss, dtype, augment, view)
         return feed
 
     def _records(self, validation):
@@ -328,19 +341,20 @@ class Trainer:
                 f"the loss became {value} in epoch {state.epoch + 1}, batch {state.batch + 1}: try "
                 f"a lower learning rate (lr is {getattr(self.optimizer, 'lr', 'unknown')})")
 
-    def _evaluate(self, feed, batch_size=_EVALUATION_BATCH):
+    def _evaluate(self, feed, batch_size=_EVALUATION_BATCH, views=None):
         """`evaluate` for data that has been checked."""
         model, loss, dtype = self.model, self.loss, dtype_of(self.model)
         state = FitState(1, None, None)
         with evaluation_mode(model):
-            for x, targets in feed.in_order(batch_size, model.normalization, dtype):
-                outputs = model.forward(x)
+            for images, targets in feed.in_order(batch_size):
+                outputs = (averaged_logits(model, images, views, dtype) if views else
+                           model.forward(batches.whole(images, model.normalization, dtype)))
                 if not feed.checked:
                     targets = loss.check_targets(targets, outputs.shape[1:], dtype,
                                                  f"{feed.name} labels")
                 totals = loss.totals(loss.forward(outputs, targets), targets)
                 score = loss.score(outputs, targets) if loss.classifies else (0, 0)
-                state.add(len(x), (*totals, *score), loss.classifies)
+                state.add(len(images), (*totals, *score), loss.classifies)
         scores = {"loss": state.loss}
         if loss.classifies:
             scores["accuracy"] = state.accuracy
