@@ -279,6 +279,7 @@ refused("scale_factor as text", "scale_factor", F.interpolate, X, scale_factor="
         error=TypeError)
 refused("a scale too large", "large|size", F.interpolate, X, scale_factor=1e9)
 refused("a size too large", "large", F.interpolate, X, 2**24)
+refused("the largest size, of no images", "large", F.interpolate, X[:0], 2**31 - 1)
 refused("an output_size too large", "large", F.adaptive_avg_pool2d, X, 2**24)
 refused("neither size nor scale_factor", "size", F.interpolate, X)
 refused("both size and scale_factor", "size", F.interpolate, X, 2, 2.0)

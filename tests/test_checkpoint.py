@@ -78,8 +78,10 @@ def test_resumed_after_every_step(tmp_path):
     assert runs == 30 and outcome(trainer, history) == whole
 
 
+# Every word once: what kind of data matters when was tried above, step by step.
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-@kinds
+@pytest.mark.parametrize("words", [["stream"], ["mapped", "augment"], ["balanced", "accumulate"]],
+                         ids=" ".join)
 def test_killed_at_random_moments(words, tmp_path):
     """The process itself is killed, again and again, until one run comes to its end."""
     environment = environment_with(CYCNN_NUM_THREADS="1")
