@@ -13,8 +13,8 @@ from strategies import dtypes, seeds, shapes
 pytestmark = pytest.mark.usefixtures("threads")
 
 
-@given(shape=shapes([17, 130]), p=st.sampled_from([0, 0.1, 0.5, 0.99, 1]), key=st.integers(0, 2**64 - 1),
-       dtype=dtypes, seed=seeds)
+@given(shape=shapes([17, 130]), p=st.sampled_from([0, 0.1, 0.5, 0.99, 1]),
+       key=st.integers(0, 2**64 - 1), dtype=dtypes, seed=seeds)
 def test_numbers_are_dropped_or_scaled(shape, p, key, dtype, seed):
     x = normal(np.random.default_rng(seed), dtype, *shape)
     y = F.dropout(x, p, key)
