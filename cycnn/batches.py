@@ -111,13 +111,9 @@ def gather(images, indices, normalization, dtype):
                                    *scaling(normalization, images.shape[1]), dtype)
 
 
-def in_order(images, batch_size, normalization, dtype):
-    """Yield the images batch by batch, normalised and channels last; the last may be smaller."""
-    batch_size = _check.integer(batch_size, "batch_size", 1)
-    scaling(normalization, images.shape[1])
-    for start in range(0, len(images), batch_size):
-        indices = np.arange(start, min(start + batch_size, len(images)))
-        yield gather(images, indices, normalization, dtype)
+def whole(images, normalization, dtype):
+    """All of a batch of images, normalised and channels last."""
+    return gather(images, np.arange(len(images)), normalization, dtype)
 
 
 def none(images, normalization, dtype):
@@ -126,8 +122,15 @@ def none(images, normalization, dtype):
     return gather(images, np.arange(0), normalization, dtype)
 
 
-def of_any(images, batch_size, normalization, dtype):
-    """Yield all images batch by batch, normalised and channels last; of no images an empty batch.
+def in_order(images, batch_size):
+    """Yield the images batch by batch, as they are stored; the last batch may be smaller."""
+    batch_size = _check.integer(batch_size, "batch_size", 1)
+    for start in range(0, len(images), batch_size):
+        yield np.asarray(images[start:start + batch_size])
+
+
+def of_any(images, batch_size):
+    """Yield all images batch by batch, as they are stored; of no images an empty batch.
 
     `images` is an array, what is read in parts, or an iterable of images or of batches.
     """
@@ -135,15 +138,52 @@ def of_any(images, batch_size, normalization, dtype):
     if not comes_in_batches(images):
         images = check_images(images)
         if len(images) == 0:
-            yield none(images, normalization, dtype)
-        yield from in_order(images, batch_size, normalization, dtype)
+            yield read(images, np.arange(0))[0]
+        yield from in_order(images, batch_size)
         return
     come = False
     for part in cut(images, batch_size):
         come = True
-        yield gather(part, np.arange(len(part)), normalization, dtype)
+        yield part
     if not come:
         raise ValueError("images gave no image at all: a generator is used up once")
+
+
+def check_views(views):
+    """The argument `views` of what predicts: None, or a list of functions of images."""
+    if views is None:
+        return None
+    if callable(views) or isinstance(views, (str, dict)) or not hasattr(views, "__iter__"):
+        raise TypeError("views must be a list of functions of images, such as "
+                        "[cycnn.data.views.identity, cycnn.data.views.horizontal_flip], "
+                        f"got {views!r}")
+    views = list(views)
+    if not views:
+        raise ValueError("views must be at least one function of images, got none")
+    for view in views:
+        if not callable(view) or isinstance(view, type):
+            raise TypeError(f"views must be functions of images, got one {view!r}")
+    return views
+
+
+def shown(view, images):
+    """A batch of images as a function of `views` shows it, checked."""
+    images = images.view()
+    images.flags.writeable = False                      # they may be the user's own
+    result = np.asarray(view(images))
+    if result.ndim != 4 or len(result) != len(images):
+        raise ValueError("views must return as many images (N, C, H, W) as they get, "
+                         f"{images.shape}, but {view!r} returned {result.shape}")
+    return result
+
+
+def seen(images, views, normalization, dtype):
+    """Yield a batch of images as each of `views` shows it, normalised and channels last."""
+    if views is None:
+        yield whole(images, normalization, dtype)
+    else:
+        for view in views:
+            yield whole(shown(view, images), normalization, dtype)
 
 
 def cut(images, batch_size):

@@ -68,7 +68,7 @@ class Stored:
     def __len__(self):
         return len(self.images)
 
-    def check(self, model_output, loss, dtype, augment=None):
+    def check(self, model_output, loss, dtype, augment=None, view=None):
         """Let the loss check the labels, for a model with `model_output(images)` for no images.
 
         Returns
@@ -79,6 +79,8 @@ class Stored:
         images, _ = batches.read(self.images, np.arange(0))
         if augment is not None:
             images = augment(images[:0])
+        if view is not None:
+            images = batches.shown(view, np.asarray(self.images[:1]))
         self.labels = loss.check_targets(self.labels, model_output(images).shape[1:], dtype,
                                          f"{self.name} labels")
         return images.shape[1:]
@@ -90,12 +92,12 @@ class Stored:
     def number_of_batches(self, batch_size):
         return math.ceil(len(self) / batch_size)
 
-    def in_order(self, batch_size, scale, dtype):
-        """Yield (normalised images, targets) from the first to the last."""
+    def in_order(self, batch_size):
+        """Yield (images as they are stored, targets) from the first to the last."""
         start = 0
-        for x in batches.in_order(self.images, batch_size, scale, dtype):
-            yield x, self.labels[start:start + len(x)]
-            start += len(x)
+        for images in batches.in_order(self.images, batch_size):
+            yield images, self.labels[start:start + len(images)]
+            start += len(images)
 
     def epoch(self, options, rng, number, first, scale, dtype):
         """The batches of epoch `number` from batch `first` on, in a random order: an iterator.
@@ -148,7 +150,7 @@ class Stream:
         self.repeats = not hasattr(data, "__next__")
         self.takes_epoch = callable(data) and _takes_an_argument(data)
 
-    def check(self, model_output, loss, dtype, augment=None):
+    def check(self, model_output, loss, dtype, augment=None, view=None):
         """Nothing can be said before a batch has come."""
         return None
 
@@ -161,13 +163,11 @@ class Stream:
             return len(self.data)
         return self.steps
 
-    def in_order(self, batch_size, scale, dtype):
-        """Yield (normalised images, targets); batches larger than `batch_size` in parts."""
+    def in_order(self, batch_size):
+        """Yield (images, targets); batches larger than `batch_size` in parts."""
         for images, labels in self._pairs(0):
             for start in range(0, len(images), batch_size):
-                part = images[start:start + batch_size]
-                yield (batches.gather(part, np.arange(len(part)), scale, dtype),
-                       labels[start:start + batch_size])
+                yield images[start:start + batch_size], labels[start:start + batch_size]
 
     def epoch(self, options, rng, number, first, scale, dtype):
         """The batches of epoch `number` from batch `first` on: an iterator."""
@@ -184,7 +184,7 @@ class Stream:
                 if options.augment is not None:
                     images = options.augment(images, np.arange(len(images)), options.seed, number,
                                              samples)
-                yield batches.gather(images, np.arange(len(images)), scale, dtype), labels
+                yield batches.whole(images, scale, dtype), labels
 
     def _pairs(self, number):
         """Yield the (images, labels) of epoch `number`, as arrays."""

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from . import batches, checkpoint, feeding
+from . import batches, checkpoint, feeding, random
 from . import sampling as samplings
 from .callbacks.base import FitState
 from .callbacks.checkpoints import resume_file
@@ -15,7 +15,7 @@ from .callbacks.progress import progress_callback
 from .functional import _check
 from .history import History
 from .interrupts import Interrupts
-from .layers.module import dtype_of, evaluation_mode
+from .layers.prediction import averaged_logits, dtype_of, evaluation_mode
 from .optim import ExponentialMovingAverage, clip_grad_norm_, clip_grad_value_
 from .schedules import ReduceLROnPlateau, Schedule
 
@@ -34,8 +34,10 @@ class Trainer:
     loss : cycnn.CrossEntropyLoss, cycnn.MSELoss or another :class:`cycnn.losses.Loss`
         With the reduction "mean" or "sum".
     seed : int
-        For the order of the training images and their augmentation. The same seed, initial weights
-        and kind of machine give the same weights bit for bit, for any number of threads.
+        For all chance in training: the order of the images, their augmentation, and what dropout
+        drops (whatever :func:`cycnn.manual_seed` was given, which is for the first weights). The
+        same seed, first weights and kind of machine give the same weights bit for bit, for any
+        number of threads.
     clip_grad_norm : float, optional
         Before each step the gradients are scaled so that their norm is at most this:
         :func:`cycnn.clip_grad_norm_`.
@@ -43,9 +45,9 @@ class Trainer:
         Before that, every number of them is cut to within plus and minus this:
         :func:`cycnn.clip_grad_value_`.
     ema : cycnn.ExponentialMovingAverage, optional
-        Made with `model.parameters()`: updated after each step, and what `fit` validates. The model
-        itself keeps the last weights; ``with trainer.ema.average_parameters():`` evaluates and
-        saves the averages.
+        Made with `model`, or with `model.parameters()` alone: updated after each step, and what
+        `fit` validates. The model itself keeps the last weights;
+        ``with trainer.ema.average_parameters():`` evaluates and saves the averages.
 
     Examples
     --------
@@ -70,7 +72,7 @@ class Trainer:
             raise TypeError("ema must be a cycnn.ExponentialMovingAverage, got "
                             f"{type(ema).__name__}")
         if ema is not None and not own.issuperset(map(id, ema.parameters)):
-            raise ValueError("ema must be made with the parameters of this model")
+            raise ValueError("ema must be made with this model, or with parameters of it")
         self.model, self.optimizer, self.loss, self.ema = model, optimizer, loss, ema
         self.seed = _check.integer(seed, "seed", 0)
         self.rng = np.random.Generator(np.random.PCG64(self.seed))
@@ -200,7 +202,7 @@ class Trainer:
                 _call(callbacks, "on_fit_end", self, state)
         return history
 
-    def evaluate(self, dataset, batch_size=_EVALUATION_BATCH):
+    def evaluate(self, dataset, batch_size=_EVALUATION_BATCH, views=None):
         """The mean loss and, for class labels, the accuracy.
 
         Parameters
@@ -209,24 +211,37 @@ class Trainer:
             As for :meth:`fit`.
         batch_size : int
             Images that are computed at a time.
+        views : list of callables, optional
+            As for :meth:`cycnn.Module.predict_proba`: loss and accuracy are those of the mean of
+            the probabilities of these views of each image.
 
         Returns
         -------
         dict
             ``{"loss": float, "accuracy": float}``; no accuracy where the loss knows no classes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If data, model and views do not fit each other, or there are views but no classes.
         """
-        return self._evaluate(self._source(dataset, "dataset"),
-                              _check.integer(batch_size, "batch_size", 1))
+        batch_size = _check.integer(batch_size, "batch_size", 1)
+        views = batches.check_views(views)
+        if views and not self.loss.classifies:
+            raise ValueError("views needs a loss that knows classes, whose probabilities are "
+                             f"averaged, got {type(self.loss).__name__}")
+        feed = self._source(dataset, "dataset", view=views and views[0])
+        return self._evaluate(feed, batch_size, views)
 
-    def predict_proba(self, images, batch_size=_EVALUATION_BATCH):
+    def predict_proba(self, images, batch_size=_EVALUATION_BATCH, views=None):
         """The probability of each class for each image: see :meth:`cycnn.Module.predict_proba`."""
-        return self.model.predict_proba(images, batch_size)
+        return self.model.predict_proba(images, batch_size, views)
 
-    def predict(self, images, batch_size=_EVALUATION_BATCH):
+    def predict(self, images, batch_size=_EVALUATION_BATCH, views=None):
         """The number of the most probable class: see :meth:`cycnn.Module.predict`."""
-        return self.model.predict(images, batch_size)
+        return self.model.predict(images, batch_size, views)
 
-    def _source(self, data, name, epochs=1, steps=None, augment=None):
+    def _source(self, data, name, epochs=1, steps=None, augment=None, view=None):
         """`data` as a source of batches, checked by a run of the model with none of the images."""
         model, dtype = self.model, dtype_of(self.model)
 
@@ -236,7 +251,7 @@ class Trainer:
 
         feed = feeding.source(data, name, steps)
         feeding.check_repeats(feed, epochs)
-        feed.input_shape = feed.check(output, self.loss, dtype, augment)
+        feed.input_shape = feed.check(output, self.loss, dtype, augment, view)
         return feed
 
     def _records(self, validation):
@@ -289,8 +304,9 @@ class Trainer:
         # need wait for those after it, divided at the end. Sums are added as they are.
         of_mean = accumulate > 1 and loss.reduction == "mean"
         weights = 0
-        for x, targets in group:
-            outputs = model.forward(x)
+        for number, (x, targets) in enumerate(group, state.batch * accumulate):
+            with random.KeysOf(self.seed, state.number, number):
+                outputs = model.forward(x)
             if not feed.checked:
                 targets = loss.check_targets(targets, outputs.shape[1:], x.dtype, "train labels")
                 model.input_shape = x.shape[1:]
@@ -325,19 +341,20 @@ class Trainer:
                 f"the loss became {value} in epoch {state.epoch + 1}, batch {state.batch + 1}: try "
                 f"a lower learning rate (lr is {getattr(self.optimizer, 'lr', 'unknown')})")
 
-    def _evaluate(self, feed, batch_size=_EVALUATION_BATCH):
+    def _evaluate(self, feed, batch_size=_EVALUATION_BATCH, views=None):
         """`evaluate` for data that has been checked."""
         model, loss, dtype = self.model, self.loss, dtype_of(self.model)
         state = FitState(1, None, None)
         with evaluation_mode(model):
-            for x, targets in feed.in_order(batch_size, model.normalization, dtype):
-                outputs = model.forward(x)
+            for images, targets in feed.in_order(batch_size):
+                outputs = (averaged_logits(model, images, views, dtype) if views else
+                           model.forward(batches.whole(images, model.normalization, dtype)))
                 if not feed.checked:
                     targets = loss.check_targets(targets, outputs.shape[1:], dtype,
                                                  f"{feed.name} labels")
                 totals = loss.totals(loss.forward(outputs, targets), targets)
                 score = loss.score(outputs, targets) if loss.classifies else (0, 0)
-                state.add(len(x), (*totals, *score), loss.classifies)
+                state.add(len(images), (*totals, *score), loss.classifies)
         scores = {"loss": state.loss}
         if loss.classifies:
             scores["accuracy"] = state.accuracy

@@ -41,19 +41,21 @@ def channel_groups(groups, channels):
     return [slice(g * size, (g + 1) * size) for g in range(groups)]
 
 
+def by_group(groups, x, axis):
+    """`x` with the channels, on `axis`, as (groups, channels of a group)."""
+    return x.reshape(*x.shape[:axis], groups, x.shape[axis] // groups, *x.shape[axis + 1:])
+
+
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     stride, dilation, kernel = pair(stride), pair(dilation), weight.shape[2:]
     pads = conv_padding(padding, kernel, dilation)
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), *pads))
-    weight = weight.astype(np.float64)
+    weights = by_group(groups, weight.astype(np.float64), 0)
     n, out_channels = x.shape[0], weight.shape[0]
     pixels = {}
     for pixel, window in windows(padded, kernel, stride, dilation):
-        under = padded[window]
-        pixels[pixel] = np.concatenate([
-            np.einsum("ncij,kcij->nk", under[:, inputs], weight[outputs])
-            for inputs, outputs in zip(channel_groups(groups, x.shape[1]),
-                                       channel_groups(groups, out_channels))], axis=1)
+        under = by_group(groups, padded[window], 1)
+        pixels[pixel] = np.einsum("ngcij,gkcij->ngk", under, weights).reshape(n, out_channels)
     height, width = (last + 1 for last in max(pixels))
     y = np.zeros((n, out_channels, height, width))
     for (i, j), value in pixels.items():
@@ -65,16 +67,15 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     stride, dilation, kernel = pair(stride), pair(dilation), weight.shape[2:]
     (top, bottom), (left, right) = pads = conv_padding(padding, kernel, dilation)
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), *pads))
-    dy, weight = dy.astype(np.float64), weight.astype(np.float64)
-    dpadded, dweight = np.zeros_like(padded), np.zeros_like(weight)
+    dy, weights = dy.astype(np.float64), by_group(groups, weight.astype(np.float64), 0)
+    dpadded, dweight = np.zeros_like(padded), np.zeros_like(weights)
     for (i, j), window in windows(padded, kernel, stride, dilation):
-        for inputs, outputs in zip(channel_groups(groups, x.shape[1]),
-                                   channel_groups(groups, weight.shape[0])):
-            g = dy[:, outputs, i, j]
-            dpadded[window][:, inputs] += np.einsum("nk,kcij->ncij", g, weight[outputs])
-            dweight[outputs] += np.einsum("nk,ncij->kcij", g, padded[window][:, inputs])
+        g = by_group(groups, dy[:, :, i, j], 1)
+        under = padded[window]
+        dpadded[window] += np.einsum("ngk,gkcij->ngcij", g, weights).reshape(under.shape)
+        dweight += np.einsum("ngk,ngcij->gkcij", g, by_group(groups, under, 1))
     dx = dpadded[:, :, top:padded.shape[2] - bottom, left:padded.shape[3] - right]
-    return dx, dweight, dy.sum((0, 2, 3)) if bias else None
+    return dx, dweight.reshape(weight.shape), dy.sum((0, 2, 3)) if bias else None
 
 
 def pooled_size(size, kernel, stride, padding, dilation=1, ceil_mode=False):

@@ -15,6 +15,12 @@ dtypes = st.sampled_from([np.float32, np.float64])
 seeds = st.integers(0, 2**32 - 1)
 
 
+def shapes(large, min_size=0):
+    """Up to four dimensions, small or one of `large`; not so many numbers that they take long."""
+    return st.lists(st.integers(0, 9) | st.sampled_from(large), min_size=min_size, max_size=4
+                    ).filter(lambda shape: np.prod(shape, dtype=object) <= 50_000)
+
+
 def either(strategy):
     """One number, or a pair of them."""
     return strategy | st.tuples(strategy, strategy)

@@ -22,7 +22,8 @@ ALL = {
     "shift": RandomShift((2, 3), fill=4), "flip": RandomHorizontalFlip(),
     "upside down": RandomVerticalFlip(), "rotation": RandomRotation(40, fill=5),
     "affine": RandomAffine(20, (0.1, 0.2), (0.8, 1.2), 10, "bilinear"),
-    "erasing": RandomErasing(0.9, value=7), "middle": CenterCrop(6),
+    "erasing": RandomErasing(0.9, value=7), "noise": RandomErasing(0.9, value="random"),
+    "middle": CenterCrop(6),
     "all": Compose([RandomShift(2), RandomHorizontalFlip(), RandomCrop(7, fill=3),
                     RandomRotation(15), Compose([RandomVerticalFlip(), RandomErasing()])]),
 }
@@ -132,6 +133,50 @@ def test_erase(rng):
     np.testing.assert_array_equal(images, before)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_erase_noise(kind, every_kernel_in_parallel):
+    """Within the box, even or normal; elsewhere the image."""
+    images, boxes = images_of(kind, 3, 4, 60, 50), np.array([[5, 3, 55, 47]] * 3)
+    before = images.copy()
+    found = F.erase_noise(images, boxes, [1, 2, 3])
+    assert found.dtype == kind
+    outside = np.ones((60, 50), bool)
+    outside[5:, 3:] = False
+    np.testing.assert_array_equal(found[:, :, outside], images[:, :, outside])
+    np.testing.assert_array_equal(images, before)
+    noise = found[:, :, 5:, 3:].astype(float)
+    if kind is np.uint8:
+        counts = np.bincount(noise.astype(int).ravel(), minlength=256) / (noise.size / 256)
+        assert len(counts) == 256 and 0.6 < counts.min() and counts.max() < 1.4
+        noise = (noise - 127.5) / np.sqrt((256**2 - 1) / 12)
+    else:
+        assert np.abs(noise).max() < 7 and abs((noise**4).mean() - 3) < 0.3
+    assert abs(noise.mean()) < 0.03 and abs(noise.std() - 1) < 0.02
+    # Pixels, channels and images have numbers of their own.
+    others = [noise[:, :, 1:, :-1], noise[:, :, :-1, :-1], noise[:, :, 1:, 1:],
+              noise[:, [1, 2, 3, 0], 1:, :-1], noise[[1, 2, 0], :, 1:, :-1]]
+    together = np.corrcoef([part.ravel() for part in others])
+    assert np.abs(together - np.eye(5)).max() < 0.03
+    # They follow from key and place, not from the box, the neighbours or the threads.
+    every_kernel_in_parallel(2)
+    part = F.erase_noise(LAYOUTS["channels_last"](images[2:]), [[7, 8, 2, 3]], np.uint64([3]))
+    np.testing.assert_array_equal(part[0, :, 7:9, 8:11], found[2, :, 7:9, 8:11])
+    every_kernel_in_parallel(1)
+    np.testing.assert_array_equal(F.erase_noise(images, boxes, np.uint64([1, 2, 3])), found)
+
+
+def test_noise_that_cannot_be():
+    images = np.zeros((2, 1, 4, 4))
+    for boxes, keys, error, message in (
+            ([[0, 0, 5, 1]] * 2, [1, 2], ValueError, "boxes"),
+            ([[0, 0, 1, 1]], [1], ValueError, "boxes"),
+            ([[0, 0, 1, 1]] * 2, [1], ValueError, "keys"),
+            ([[0, 0, 1, 1]] * 2, [1.0, 2.0], TypeError, "keys")):
+        with pytest.raises(error, match=message):
+            F.erase_noise(images, boxes, keys)
+    assert F.erase_noise(images[:0], np.zeros((0, 4), int), []).shape == (0, 1, 4, 4)
+
+
 # --- the classes -------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("mode, pad", [("constant", {"constant_values": 9}), ("edge", {}),
@@ -208,6 +253,24 @@ def test_erasing_covers_rectangles_of_the_right_size():
     assert found.any(axis=0).all()
     impossible = RandomErasing(1, scale=(1, 1), ratio=(1, 1))(images[:50] + 1)
     assert (impossible == 1).all()
+
+
+def test_erasing_by_noise_and_by_channel():
+    """The same rectangles whatever covers them."""
+    images = np.full((200, 3, 16, 16), 50, np.uint8)
+    covered = RandomErasing(value=200)(images, seed=1)[:, :1] == 200
+    noise = RandomErasing(value="random")(images, seed=1)
+    assert (noise[~covered.repeat(3, 1)] == 50).all()
+    inside = noise[covered.repeat(3, 1)]
+    assert len(np.unique(inside)) == 256 and abs(inside.mean() - 127.5) < 2
+    assert (RandomErasing(value="random")(images, seed=1, epoch=1) != noise).any()
+    colours = RandomErasing(value=(1, 2.0, 3))(images, seed=1)
+    np.testing.assert_array_equal(
+        colours, np.where(covered, np.reshape([1, 2, 3], (3, 1, 1)), images))
+    floats = RandomErasing(value="random")(images.astype(np.float32), seed=1)
+    assert abs(floats[covered.repeat(3, 1)].std() - 1) < 0.02
+    with pytest.raises(ValueError, match="value must be a number or one for each of the 3"):
+        RandomErasing(value=(1, 2))(images)
 
 
 def test_the_middle():
@@ -327,7 +390,9 @@ def test_the_numbers_are_even_and_independent():
     (lambda: RandomErasing(scale=(0.5, 0.1)), ValueError, "scale"),
     (lambda: RandomErasing(scale=(0.1, 1.1)), ValueError, "scale"),
     (lambda: RandomErasing(ratio=(0, 1)), ValueError, "ratio"),
-    (lambda: RandomErasing(value="random"), TypeError, "value"),
+    (lambda: RandomErasing(value="noise"), ValueError, 'value must be .* or "random"'),
+    (lambda: RandomErasing(value=None), TypeError, "value"),
+    (lambda: RandomErasing(value=("random",)), TypeError, "value"),
     (lambda: CenterCrop(-2), ValueError, "size"),
     (lambda: Compose(RandomShift(1)), TypeError, "list of augmentations"),
     (lambda: Compose([RandomShift]), TypeError, "got one RandomShift"),

@@ -30,19 +30,19 @@ def run(*arguments, **variables):
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """What all suites print, and their results by suite."""
-    folder = tmp_path_factory.mktemp("benchmarks")
+    """What all suites print, their results by suite, and the folder that these are written to."""
+    folder = tmp_path_factory.mktemp("benchmarks") / "made" / "for it"
     done = run("--quick", "--threads", "1", "--nets", "A", "--batches", "1", "2",
-               "--isa", *HERE, "--output", str(folder))
+               "--isa", *HERE, "--output", str(folder), MPLBACKEND="Agg")
     assert done.returncode == 0, done.stderr
     suites = {}
     for result in json.loads((folder / "results.json").read_text())["results"]:
         suites.setdefault(result["suite"], []).append(result)
-    return done.stdout, suites
+    return done.stdout, suites, folder
 
 
 def test_all_suites_run(quick):
-    _, suites = quick
+    _, suites, _ = quick
     assert list(suites) == ["training", "inference", "kernels", "pools", "optimizers", "memory",
                             "scaling", "errors", "resnet"]
     for name in ("training", "inference"):
@@ -54,7 +54,7 @@ def test_all_suites_run(quick):
 
 
 def test_numbers_come_with_quartiles_and_peak(quick):
-    _, suites = quick
+    _, suites, _ = quick
     for name in ("training", "inference", "kernels"):
         for result in suites[name]:
             for number in (*result["of_peak"], *result["peak_gflops"]):
@@ -67,7 +67,7 @@ def test_numbers_come_with_quartiles_and_peak(quick):
 
 
 def test_peers_where_they_are_installed(quick):
-    printed, suites = quick
+    printed, suites, _ = quick
     torch, onnx = installed("torch"), installed("onnxruntime") and installed("onnx")
     for name in ("training", "inference", "kernels", "pools", "optimizers", "memory", "resnet"):
         for result in suites[name]:
@@ -81,7 +81,7 @@ def test_peers_where_they_are_installed(quick):
 
 
 def test_memory_of_the_run_is_that_of_one_process(quick):
-    _, suites = quick
+    _, suites, _ = quick
     (result,) = suites["memory"]
     # Net A's activations at batch 128 alone are 2.7 MiB; this process, with or without PyTorch,
     # must not count.
@@ -90,27 +90,24 @@ def test_memory_of_the_run_is_that_of_one_process(quick):
 
 
 def test_errors_are_those_of_float32(quick):
-    _, suites = quick
+    _, suites, _ = quick
     assert {result["pass"] for result in suites["errors"]} == PASSES
     for result in suites["errors"]:
         bound = {"direct": 2e-6, "winograd": 2e-5}[result["algorithm"]]
         assert 0 < result["rms_of_largest"] < result["largest_of_largest"] < bound
 
 
-def test_what_is_written(tmp_path):
-    folder = tmp_path / "made" / "for it"
-    done = run("--quick", "--threads", "1", "--nets", "A", "--batches", "1", "--isa", *HERE,
-               "--output", str(folder), "training", "kernels", "scaling", MPLBACKEND="Agg")
-    assert done.returncode == 0, done.stderr
+def test_what_is_written(quick):
+    printed, _, folder = quick
     charts = ["kernels", "scaling", *["training"] * installed("torch")]
     if not installed("matplotlib"):
         charts = []
-        assert 'pip install "cycnn[bench]"' in done.stdout
+        assert 'pip install "cycnn[bench]"' in printed
     names = {"results.json", *(f"{name}.{suffix}" for name in charts for suffix in ("png", "svg"))}
     assert {path.name for path in folder.iterdir()} == names
     for path in folder.iterdir():
         assert path.stat().st_size > 1000
-        assert f"wrote {path}" in done.stdout
+        assert f"wrote {path}" in printed
 
 
 @pytest.mark.skipif(kernels.isa not in ("avx2", "avx512"), reason="nothing to choose from")

@@ -1,5 +1,6 @@
 """Checkpoints: killed anywhere and resumed, a training gives the bits of one that ran through."""
 
+import itertools
 import json
 import os
 import signal
@@ -77,8 +78,10 @@ def test_resumed_after_every_step(tmp_path):
     assert runs == 30 and outcome(trainer, history) == whole
 
 
+# Every word once: what kind of data matters when was tried above, step by step.
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-@kinds
+@pytest.mark.parametrize("words", [["stream"], ["mapped", "augment"], ["balanced", "accumulate"]],
+                         ids=" ".join)
 def test_killed_at_random_moments(words, tmp_path):
     """The process itself is killed, again and again, until one run comes to its end."""
     environment = environment_with(CYCNN_NUM_THREADS="1")
@@ -131,21 +134,23 @@ def test_a_kill_during_the_write_leaves_the_file_before(tmp_path, monkeypatch):
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_everything_that_has_a_state(accumulate, tmp_path):
     """Running statistics, dropout, Adam's averages, those of the weights, a schedule that waits."""
-    data = images_and_labels()
+    data, seeds = images_and_labels(), itertools.count()
 
     def run(path, *callbacks):
         cn.manual_seed(1)
         model = cn.Sequential(cn.Conv2d(1, 4, 3), cn.BatchNorm2d(4), cn.ReLU(), cn.Dropout(0.3),
                               cn.Flatten(), cn.Linear(144, 3))
+        cn.manual_seed(next(seeds))                         # the trainer's alone decides
         optimizer = cn.AdamW(model.parameters(), lr=1e-2)
-        ema = cn.ExponentialMovingAverage(model.parameters(), 0.9)
+        ema = cn.ExponentialMovingAverage(model, 0.9)
         trainer = cn.Trainer(model, optimizer, cn.CrossEntropyLoss(label_smoothing=0.1), seed=2,
                              clip_grad_norm=1.0, ema=ema)
         history = trainer.fit(data, 3, 10, validation=data, progress=False, accumulate=accumulate,
                               schedule=cn.ReduceLROnPlateau(optimizer, patience=0, threshold=0.5),
                               callbacks=[Checkpoint(path, every=1), *callbacks], resume=True)
-        averages = [entry["average"].tobytes() for entry in ema.state_dict()["state"].values()]
+        averages = [average.tobytes() for average in ema.averages]
         weights = [array.tobytes() for array in model.state_dict().values()]
+        assert len(averages) == len(weights) - 1            # all but the count of batches
         return weights, averages, history.val_loss, history.train_loss, optimizer.lr
 
     whole = run(tmp_path / "whole")

@@ -8,15 +8,13 @@ from hypothesis import strategies as st
 import cycnn as cn
 from cycnn import functional as F
 from helpers import channels_last, normal
-from strategies import dtypes, seeds
+from strategies import dtypes, seeds, shapes
 
 pytestmark = pytest.mark.usefixtures("threads")
 
-shapes = st.lists(st.integers(0, 9) | st.sampled_from([17, 130]), min_size=0, max_size=4)
 
-
-@given(shape=shapes, p=st.sampled_from([0, 0.1, 0.5, 0.99, 1]), key=st.integers(0, 2**64 - 1),
-       dtype=dtypes, seed=seeds)
+@given(shape=shapes([17, 130]), p=st.sampled_from([0, 0.1, 0.5, 0.99, 1]),
+       key=st.integers(0, 2**64 - 1), dtype=dtypes, seed=seeds)
 def test_numbers_are_dropped_or_scaled(shape, p, key, dtype, seed):
     x = normal(np.random.default_rng(seed), dtype, *shape)
     y = F.dropout(x, p, key)
@@ -122,6 +120,19 @@ def test_the_state_of_random_numbers_can_be_kept():
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_state_before_the_first_number_is_one_to_go_back_to():
+    nothing = {"weights": None, "dropout": [None, 0]}       # as in a new process
+    x = np.ones((3, 50), np.float32)
+    cn.set_rng_state(nothing)
+    state, found = cn.get_rng_state(), []
+    for _ in range(2):
+        cn.set_rng_state(state)
+        found.append((cn.Dropout()(x).tobytes(), cn.Linear(5, 6).weight.data.tobytes()))
+    assert found[0] == found[1]
+    cn.set_rng_state(nothing)
+    assert cn.gradcheck(cn.Dropout(), (3, 6))
+
+
 @pytest.mark.parametrize("state", [
     {}, None, 3, {"weights": None}, {"weights": {}, "dropout": [0, 0]},
     {"weights": None, "dropout": [0]}, {"weights": None, "dropout": ["a", 0]},
@@ -151,3 +162,75 @@ def test_a_network_with_dropout_trains_the_same_for_any_threads(every_kernel_in_
     for other in weights[1:]:
         for name, array in weights[0].items():
             np.testing.assert_array_equal(array, other[name])
+
+
+# --- in a training -------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(5)
+    return rng.integers(0, 256, (24, 1, 6, 6)).astype(np.uint8), rng.integers(0, 3, 24)
+
+
+def trainer_of(seed=0):
+    model = cn.Sequential(cn.Conv2d(1, 4, 3, rng=0), cn.ReLU(), cn.Dropout2d(0.2), cn.Flatten(),
+                          cn.Dropout(0.5), cn.Linear(64, 3, rng=1))
+    return cn.Trainer(model, cn.SGD(model.parameters(), 0.1), cn.CrossEntropyLoss(), seed=seed)
+
+
+def weights_after(trainer, data, epochs=2, **options):
+    trainer.fit(data, epochs, 6, progress=False, **options)
+    return b"".join(array.tobytes() for array in trainer.model.state_dict().values())
+
+
+def test_the_trainers_seed_decides_what_is_dropped(data):
+    class Disturbing(cn.Callback):
+        def on_batch_end(self, trainer, state):
+            cn.manual_seed(state.batch)
+            cn.Dropout()(np.ones((2, 3)))
+
+    cn.manual_seed(1)
+    whole = weights_after(trainer_of(), data)
+    state = cn.get_rng_state()
+    cn.manual_seed(2)
+    assert weights_after(trainer_of(), data, callbacks=[Disturbing()]) == whole
+    # One fit more is no repetition, whenever it comes.
+    first = trainer_of()
+    assert weights_after(first, data, 1) != whole
+    weights_after(trainer_of(3), data, 1)
+    assert weights_after(first, data, 1) == whole
+    # Nothing else has had its numbers taken.
+    cn.set_rng_state(state)
+    trainer_of().fit(data, 1, 6, progress=False)
+    assert cn.get_rng_state() == state
+
+
+def test_seeds_epochs_batches_and_layers_drop_different_numbers(data):
+    class Recording(cn.Module):
+        def forward(self, x):
+            masks.append(cn.Dropout()(np.ones((1, 200), np.float32)).tobytes())
+            masks.append(cn.Dropout()(np.ones((1, 200), np.float32)).tobytes())
+            return x
+
+        def backward(self, dy, input_gradient=True, accumulate=False):
+            return dy
+
+    masks = []
+    for seed in (0, 1):
+        model = cn.Sequential(Recording(), cn.Flatten(), cn.Linear(36, 3, rng=0))
+        trainer = cn.Trainer(model, cn.SGD(model.parameters(), 0.1), cn.CrossEntropyLoss(),
+                             seed=seed)
+        for accumulate in (1, 2):
+            trainer.fit(data, 2, 6, progress=False, accumulate=accumulate)
+    assert len(masks) == 2 * 2 * (2 + 2 * 4 * 2)        # that of shapes, and two a batch
+    assert len(set(masks)) == len(masks)
+
+
+def test_trainers_in_threads_do_not_see_each_other(data):
+    from concurrent.futures import ThreadPoolExecutor
+
+    whole = weights_after(trainer_of(), data)
+    with ThreadPoolExecutor(3) as pool:
+        found = pool.map(lambda seed: weights_after(trainer_of(seed), data, 4), [0, 0, 1])
+        expected = [weights_after(trainer_of(seed), data, 4) for seed in (0, 0, 1)]
+    assert list(found) == expected and whole not in expected

@@ -5,7 +5,7 @@ import pytest
 
 import cycnn as cn
 from cycnn.callbacks import Callback
-from test_training import bytes_of, network, shapes
+from small_training import bytes_of, network, shapes
 
 
 def trainer_of(model, optimizer="SGD", loss=None, lr=0.02, **options):

@@ -5,7 +5,7 @@ A new format is one file here that ends in a `Dataset`, and one line in `load`.
 
 from pathlib import Path
 
-from . import augment
+from . import augment, views
 from .balance import class_weights
 from .dataset import Dataset
 from .digits import load_digits
@@ -16,7 +16,7 @@ from .sources import SOURCES, DataNotFoundError, load_source
 from .split import split
 
 __all__ = ["Dataset", "DataNotFoundError", "augment", "class_weights", "load", "load_digits",
-           "load_folder", "load_npz", "load_source", "read_idx", "read_picture", "split"]
+           "load_folder", "load_npz", "load_source", "read_idx", "read_picture", "split", "views"]
 
 NAMES = ["digits", *SOURCES]
 

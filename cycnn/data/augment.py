@@ -252,9 +252,11 @@ class RandomErasing(Augmentation):
         The rectangle's share of the image's area.
     ratio : (float, float)
         Its height by its width, evenly on a logarithmic scale.
-    value : float or sequence of float, one a channel
+    value : float, sequence of float, one a channel, or "random"
         What covers, in the units of the images: the mean that `model.normalization` holds stands
-        for the zero of a normalised image.
+        for the zero of a normalised image. "random" is noise, another number for each pixel and
+        channel: evenly from 0 to 255 for uint8 images; for floating point, as torchvision's, normal
+        with mean 0 and standard deviation 1, which suits images that are normalised already.
     """
 
     def __init__(self, p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0):
@@ -264,7 +266,13 @@ class RandomErasing(Augmentation):
         for name, (low, high) in (("scale", self.scale), ("ratio", self.ratio)):
             if low > high:
                 raise ValueError(f"{name} must be (smallest, largest), got {(low, high)}")
-        self.value = _fill(value, "value")
+        if isinstance(value, str):
+            if value != "random":
+                raise ValueError('value must be a number, one for each channel, or "random", '
+                                 f"got {value!r}")
+            self.value = value
+        else:
+            self.value = _fill(value, "value")
 
     def apply(self, images, draws):
         height, width = images.shape[2:]
@@ -279,6 +287,8 @@ class RandomErasing(Augmentation):
         none = ~(covered & fits.any(axis=1))
         h[none] = w[none] = 0
         boxes = np.stack([draws.integers(0, height - h), draws.integers(0, width - w), h, w], 1)
+        if self.value == "random":
+            return functional.erase_noise(images, boxes, draws.keys())
         return functional.erase(images, boxes, self.value)
 
 

@@ -48,6 +48,11 @@ class Draws:
         """True with probability `p`: bool, (N,)."""
         return self.uniform() < p
 
+    def keys(self):
+        """A number of 64 bits for each sample, for what draws by itself: uint64, (N,)."""
+        self._count += 1
+        return _hash(self._keys + _word(self._count) * _STEP)
+
     def child(self, number):
         """Draws of their own for part `number` of a chain: what another part draws changes nothing.
         """

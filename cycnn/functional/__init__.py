@@ -5,7 +5,7 @@ from .activation import (elu, elu_backward, gelu, gelu_backward, leaky_relu, lea
                          relu, relu_backward, sigmoid, sigmoid_backward, silu, silu_backward, tanh,
                          tanh_backward)
 from .adaptive import adam_step, rmsprop_step
-from .augment import erase, remap, warp_affine
+from .augment import erase, erase_noise, remap, warp_affine
 from .avg_pool import (avg_pool2d, avg_pool2d_backward, global_avg_pool2d,
                        global_avg_pool2d_backward)
 from .combine import add, concat, concat_backward

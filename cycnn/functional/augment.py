@@ -130,6 +130,49 @@ def erase(images, boxes, value=0):
     TypeError, ValueError
         If `images` are no real numbers, a shape does not fit or a rectangle leaves its image.
     """
+    batch, boxes, last = _to_erase(images, boxes)
+    value = _fill(value, "value", batch)
+    if batch.size:
+        kernels.erase[_NAMES[batch.dtype]](_flat(batch, last), boxes, value,
+                                           _shape(batch, batch, last), cpu.threads_for(batch.size))
+    return batch
+
+
+def erase_noise(images, boxes, keys):
+    """Images with a rectangle of each replaced by noise: each pixel and channel another number.
+
+    Parameters
+    ----------
+    images, boxes
+        As for :func:`erase`.
+    keys : array_like of uint64, shape (N,)
+        Which noise: an image's follows from its key and from each pixel's place.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W)
+        New memory, in the memory format of `images`. The noise is spread evenly over 0 to 255 for
+        uint8, and normal with mean 0 and standard deviation 1 for floating point.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`erase`; if `keys` are no integers, or not one for each image.
+    """
+    batch, boxes, last = _to_erase(images, boxes)
+    keys = np.asarray(keys)
+    if keys.dtype != np.uint64:
+        keys = _check.integers(keys, "keys", 1)
+    _check.shape(keys, (len(batch),), "keys", "one for each image")
+    if batch.size:
+        kernels.erase_noise[_NAMES[batch.dtype]](
+            _flat(batch, last), boxes, np.ascontiguousarray(keys, np.uint64),
+            _shape(batch, batch, last), cpu.threads_for(batch.size))
+    return batch
+
+
+def _to_erase(images, boxes):
+    """(a copy of the images, the boxes, whether the copy is channels last in memory), checked."""
     images = _images(images)
     boxes = _check.integers(boxes, "boxes", 2)
     _check.shape(boxes, (len(images), 4), "boxes", "row, column, height and width for each image")
@@ -140,12 +183,7 @@ def erase(images, boxes, value=0):
         raise ValueError(f"boxes must lie within the image of {height}x{width}, "
                          f"got {boxes[outside.argmax()].tolist()}")
     last = _format.is_channels_last(images)
-    batch = _dense(images, last, copy=True)
-    value = _fill(value, "value", batch)
-    if batch.size:
-        kernels.erase[_NAMES[batch.dtype]](_flat(batch, last), boxes, value,
-                                           _shape(batch, batch, last), cpu.threads_for(batch.size))
-    return batch
+    return _dense(images, last, copy=True), boxes, last
 
 
 def _images(images):

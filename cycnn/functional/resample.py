@@ -43,9 +43,7 @@ def adaptive_avg_pool2d(x, output_size):
         If an argument is of the wrong kind, or there is no pixel.
     """
     x = _check.floats(x, "x", 4)
-    n, c, h, w = _with_pixels(x)
-    rows, columns = _parts(h, w, adaptive_size(output_size))
-    _check.size((n, c, rows.size, columns.size), "the result")
+    rows, columns = _parts(_with_pixels(x), adaptive_size(output_size))
     return _sum(x, rows, columns, rows.shares, columns.shares, False)
 
 
@@ -70,7 +68,7 @@ def adaptive_avg_pool2d_backward(dy, input_size, output_size=None):
     n, c, h, w = sizes_of(input_size, dy)
     size = _check.pair(dy.shape[2:], "the size of dy", 1) if output_size is None \
         else adaptive_size(output_size)
-    rows, columns = _parts(h, w, size)
+    rows, columns = _parts((n, c, h, w), size)
     _check.shape(dy, (n, c, rows.size, columns.size), "dy", "that of the result")
     return _sum(dy, rows.back, columns.back, rows.shares, columns.shares, True)
 
@@ -106,9 +104,7 @@ def interpolate(x, size=None, scale_factor=None, mode="nearest"):
         result would be empty.
     """
     x = _check.floats(x, "x", 4)
-    n, c, h, w = _with_pixels(x)
-    rows, columns = _nearest(h, w, *check_scale(size, scale_factor, mode))
-    _check.size((n, c, rows.size, columns.size), "the result")
+    rows, columns = _nearest(_with_pixels(x), *check_scale(size, scale_factor, mode))
     return _sum(x, rows, columns, rows.shares, columns.shares, False)
 
 
@@ -131,7 +127,7 @@ def interpolate_backward(dy, input_size, size=None, scale_factor=None, mode="nea
     """
     dy = _check.floats(dy, "dy", 4)
     n, c, h, w = sizes_of(input_size, dy)
-    rows, columns = _nearest(h, w, *check_scale(size, scale_factor, mode))
+    rows, columns = _nearest((n, c, h, w), *check_scale(size, scale_factor, mode))
     _check.shape(dy, (n, c, rows.size, columns.size), "dy", "that of the result")
     return _sum(dy, rows.back, columns.back, rows.shares, columns.shares, True)
 
@@ -181,20 +177,28 @@ def _nearest_axis(source, size, scale):
     return _Axis(begin, begin + 1, source, np.ones(size))
 
 
-def _parts(h, w, size):
-    return tuple(_adaptive_axis(source, source if out is None else out)
-                 for source, out in zip((h, w), size))
+def _parts(shape, size):
+    """The rows and the columns of a result of this size from images of `shape`, (N, C, H, W)."""
+    size = tuple(source if out is None else out for source, out in zip(shape[2:], size))
+    _check_result(shape, size)
+    return tuple(map(_adaptive_axis, shape[2:], size))
 
 
-def _nearest(h, w, size, scale):
+def _nearest(shape, size, scale):
+    h, w = shape[2:]
     if size is None:
         size = tuple(math.floor(source * factor) for source, factor in zip((h, w), scale))
         if min(size) < 1:
             raise ValueError(f"scale_factor must leave at least one pixel, got {scale} for an "
                              f"image of {h} x {w}")
         _check.pair(size, "the size by scale_factor", 1)
-    return tuple(_nearest_axis(source, out, factor)
-                 for source, out, factor in zip((h, w), size, scale or (None, None)))
+    _check_result(shape, size)
+    return tuple(map(_nearest_axis, (h, w), size, scale or (None, None)))
+
+
+def _check_result(shape, size):
+    """Raise, before there is anything of its size, if the result could not be held in memory."""
+    _check.size((max(shape[0], 1), max(shape[1], 1), *size), "the result")
 
 
 # --- checks --------------------------------------------------------------------------------------

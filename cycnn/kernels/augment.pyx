@@ -6,8 +6,14 @@ so `fill`, one number a channel, is read at the sum of the two.
 """
 
 from cython.parallel cimport prange
-from libc.math cimport floor, rint
+from libc.math cimport cos, floor, log, rint, sqrt
 from libc.string cimport memcpy
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    """
+    ctypedef unsigned long long uint64_t
 
 ctypedef fused pixel:
     unsigned char
@@ -221,3 +227,56 @@ cdef inline void erase_box(pixel *y, Py_ssize_t image, const long long *box, con
         for r in range(box[0], box[0] + box[2]):
             fill_pixels(y + ((plane * s.height + r) * s.width + box[1]) * s.inner, box[3],
                         fill + plane, s.inner)
+
+
+def erase_noise(pixel[:, ::1] batch, const long long[:, ::1] boxes,
+                const unsigned long long[::1] keys, shape, int threads):
+    """In image b noise in boxes[b] (as for `erase`), another number for each pixel and channel.
+
+    A number follows from keys[b] and its place in the image, in either order of memory.
+    """
+    cdef Shape s = shape
+    cdef Py_ssize_t size = batch.shape[0], b
+    cdef const long long *box = &boxes[0, 0]
+    cdef const unsigned long long *key = &keys[0]
+    cdef pixel *y = &batch[0, 0]
+    with nogil:
+        if threads == 1:
+            for b in range(size):
+                noise_box(y, b, box + 4 * b, key[b], s)
+        else:
+            for b in prange(size, num_threads=threads, schedule="static"):
+                noise_box(y, b, box + 4 * b, key[b], s)
+
+
+cdef inline void noise_box(pixel *y, Py_ssize_t image, const long long *box, uint64_t key,
+                           Shape s) noexcept nogil:
+    cdef Py_ssize_t plane, r, c, q
+    cdef uint64_t place
+    y = y + image * s.planes * s.height * s.width * s.inner
+    for plane in range(s.planes):
+        for r in range(box[0], box[0] + box[2]):
+            for c in range(box[1], box[1] + box[3]):
+                for q in range(s.inner):
+                    place = ((plane + q) * s.height + r) * s.width + c
+                    y[((plane * s.height + r) * s.width + c) * s.inner + q] = noise[pixel](
+                        mixed(key + place * 0x9E3779B97F4A7C15ull), NULL)
+
+
+cdef inline pixel noise(uint64_t word, const pixel *kind) noexcept nogil:
+    """From 64 even bits: 0 to 255 evenly, or a standard normal number (Box and Muller's)."""
+    cdef double radius, angle
+    if pixel is float or pixel is double:
+        radius = ((word >> 32) + 1) * 2.3283064365386963e-10            # above 0, to 1
+        angle = (word & 0xFFFFFFFFull) * 1.4629180792671596e-9          # of 2 pi
+        return <pixel>(sqrt(-2 * log(radius)) * cos(angle))
+    else:
+        return <pixel>(word >> 56)
+
+
+cdef inline uint64_t mixed(uint64_t word) noexcept nogil:
+    """Sixty-four bits, every one of which depends on all: the hash of SplitMix64."""
+    word = word + 0x9E3779B97F4A7C15ull
+    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9ull
+    word = (word ^ (word >> 27)) * 0x94D049BB133111EBull
+    return word ^ (word >> 31)

@@ -7,8 +7,9 @@ from .conv import Conv2d
 from .conv_transpose import ConvTranspose2d
 from .dropout import Dropout, Dropout2d
 from .linear import Linear
-from .module import Module, Parameter
+from .module import Module
 from .norm import BatchNorm1d, BatchNorm2d, GroupNorm
+from .parameter import Parameter
 from .pool import AdaptiveAvgPool2d, AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .shape import Flatten, Upsample, ZeroPad2d
 

@@ -7,7 +7,8 @@ import numpy as np
 from .. import init
 from ..functional import _check, conv2d, conv2d_backward
 from ._images import channels_last
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
 
 
 class Conv2d(Module):

@@ -8,7 +8,8 @@ from .. import init
 from ..functional import _check, conv_transpose2d, conv_transpose2d_backward
 from ..functional.conv_transpose import check_output_padding
 from ._images import channels_last
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
 
 
 class ConvTranspose2d(Module):

@@ -49,10 +49,11 @@ class Dropout(_Dropout):
 
     Notes
     -----
-    Shapes: any, the same; the first axis is that of the samples. What is dropped follows from
-    :func:`cycnn.manual_seed`, from how many calls of dropout layers there were since, and from the
-    number's place in its sample: not from the threads. In evaluation mode the layer hands its
-    input on. Srivastava et al., 2014 (JMLR 15).
+    Shapes: any, the same; the first axis is that of the samples. What is dropped follows from the
+    number's place in its sample and from a seed, not from the threads. The seed is that of the
+    :class:`cycnn.Trainer`, with the numbers of epoch, batch and layer; without a trainer, that of
+    :func:`cycnn.manual_seed`, with how many calls of dropout layers there were since. In evaluation
+    mode the layer hands its input on. Srivastava et al., 2014 (JMLR 15).
     """
 
     _drop = staticmethod(functional.dropout)

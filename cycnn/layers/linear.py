@@ -4,7 +4,8 @@ import numpy as np
 
 from .. import init
 from ..functional import _check, linear, linear_backward
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
 
 
 class Linear(Module):

@@ -1,58 +1,9 @@
 """What every layer is: a Module with Parameters."""
 
-import contextlib
-
 import numpy as np
 
-from .. import batches, functional
-
-
-class Parameter:
-    """A weight and its gradient.
-
-    Attributes
-    ----------
-    data : numpy.ndarray
-        The numbers, float32 or float64, in C order.
-    grad : numpy.ndarray or None
-        The gradient that the last `backward` wrote, of the same shape; None before the first.
-    pending : object or None
-        The gradient while nobody has asked for `grad`: an optimizer may use it as it is
-        (:class:`cycnn.functional.linear.WeightGradient`).
-    """
-
-    def __init__(self, data):
-        self.data = np.asarray(data, order="C")
-        if self.data.dtype not in (np.float32, np.float64):
-            raise TypeError(f"a Parameter must be float32 or float64, got {self.data.dtype}")
-        self._grad = self.pending = None
-
-    @property
-    def grad(self):
-        if self.pending is not None:
-            self.grad = self.pending.array()
-        return self._grad
-
-    @grad.setter
-    def grad(self, grad):
-        self._grad, self.pending = grad, None
-
-    def set_grad(self, grad, accumulate=False):
-        """Write the gradient, or add to it if `accumulate`."""
-        if accumulate and self.grad is not None:
-            self._grad += grad
-        else:
-            self._grad, self.pending = grad, None
-
-    def set_pending(self, pending, accumulate=False):
-        """:meth:`set_grad` for a gradient that `pending.array()` works out."""
-        if accumulate:
-            self.set_grad(pending.array(), True)
-        else:
-            self._grad, self.pending = None, pending
-
-    def __repr__(self):
-        return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
+from . import prediction
+from .parameter import Parameter
 
 
 class Deferred:
@@ -277,7 +228,7 @@ class Module:
 
     # --- use --------------------------------------------------------------------------------
 
-    def predict_proba(self, images, batch_size=256):
+    def predict_proba(self, images, batch_size=256, views=None):
         """The probability of each class for each image.
 
         The images are read, and the probabilities made, a batch at a time: any number of images
@@ -291,15 +242,25 @@ class Module:
             and generators (or functions that make one) of images (C, H, W) or of batches of them.
         batch_size : int
             Images that are computed at a time.
+        views : list of callables, optional
+            Test-time augmentation: the mean of the probabilities of these views of each image, such
+            as :func:`cycnn.data.views.identity` and :func:`cycnn.data.views.horizontal_flip`. Each
+            is called with images as they are stored, (n, C, H, W), and returns as many.
 
         Returns
         -------
         numpy.ndarray, (N, classes)
             The softmax of the network's outputs.
-        """
-        return _collected(self._probabilities(images, batch_size), images)
 
-    def predict(self, images, batch_size=256):
+        Raises
+        ------
+        TypeError, ValueError
+            If images, views and network do not fit each other.
+        """
+        return prediction.collected(
+            prediction.probabilities(self, images, batch_size, views), images)
+
+    def predict(self, images, batch_size=256, views=None):
         """The number of the most probable class for each image.
 
         Parameters as for :meth:`predict_proba`.
@@ -308,21 +269,8 @@ class Module:
         -------
         numpy.ndarray of int64, (N,)
         """
-        return _collected((rows.argmax(axis=1) for rows in
-                           self._probabilities(images, batch_size)), images)
-
-    def _probabilities(self, images, batch_size):
-        """Yield the rows of `predict_proba` batch by batch: at least one batch, of no rows if there
-        are no images."""
-        dtype = dtype_of(self)
-        with evaluation_mode(self):
-            for x in batches.of_any(images, batch_size, self.normalization, dtype):
-                outputs = self.forward(x)
-                if outputs.ndim != 2:
-                    raise ValueError("predicting classes needs a network whose output is "
-                                     f"(N, classes), got {outputs.shape}")
-                yield (outputs if self.gives_probabilities()
-                       else functional.softmax(outputs, axis=1))
+        parts = prediction.probabilities(self, images, batch_size, views)
+        return prediction.collected((rows.argmax(axis=1) for rows in parts), images)
 
     def gives_probabilities(self):
         """Whether the output is probabilities already (a Softmax at the end)."""
@@ -383,43 +331,6 @@ class Module:
             return f"{type(self).__name__}({self.extra_repr()})"
         body = "\n".join(children).replace("\n", "\n  ")
         return f"{type(self).__name__}(\n  {body}\n)"
-
-
-def dtype_of(module):
-    """The floating-point type of a network's parameters, float32 if it has none."""
-    for parameter in module.parameters():
-        return parameter.data.dtype
-    return np.dtype(np.float32)
-
-
-@contextlib.contextmanager
-def evaluation_mode(module):
-    """Evaluation mode within a block; afterwards every module has the mode that it had."""
-    before = [(inner, inner.training) for inner in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for inner, training in before:
-            inner.training = training
-
-
-def _collected(parts, images):
-    """The rows of all `parts` in one array, which is made once if `images` has a length."""
-    rows, done = None, 0
-    for part in parts:
-        if rows is None:
-            known = hasattr(images, "__len__") and not batches.comes_in_batches(images)
-            rows = np.empty((len(images) if known else len(part), *part.shape[1:]), part.dtype)
-        end = done + len(part)
-        if end > len(rows):
-            # The system extends the memory where it is, as a rule: not a second array beside it.
-            rows.resize((end + end // 2, *rows.shape[1:]), refcheck=False)
-        rows[done:end] = part
-        done = end
-    if done < len(rows):
-        rows.resize((done, *rows.shape[1:]), refcheck=False)
-    return rows
 
 
 def _as_array(value, name):

@@ -6,7 +6,8 @@ import math
 import numpy as np
 
 from .container import Sequential
-from .module import Parameter, dtype_of, evaluation_mode
+from .parameter import Parameter
+from .prediction import dtype_of, evaluation_mode
 
 _HEAD = ("", "Layer", "Output shape", "Parameters", "Multiply-adds", "Memory")
 

@@ -1,9 +1,8 @@
 """Residual networks for small images, as in the CIFAR-10 part of the paper."""
 
 from .. import init
-from ..layers import (BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU, Residual,
-                      Sequential)
-from ..layers.module import Parameter
+from ..layers import (BatchNorm2d, Conv2d, Flatten, GlobalAvgPool2d, Linear, Parameter, ReLU,
+                      Residual, Sequential)
 from ._shape import channels_and_classes
 
 

@@ -1,0 +1,107 @@
+"""Modules: parameters, state and layers of one's own."""
+
+import numpy as np
+import pytest
+
+import cycnn as cn
+from helpers import normal
+from reference import numerical_gradient
+from test_layers import network
+
+
+def test_names_are_pytorchs():
+    model = cn.Sequential(cn.Conv2d(1, 2, 3), cn.ReLU(),
+                          cn.Sequential(cn.Flatten(), cn.Linear(8, 3, bias=False)))
+    assert {name: array.shape for name, array in model.state_dict().items()} == {
+        "0.weight": (2, 1, 3, 3), "0.bias": (2,), "2.1.weight": (3, 8)}
+    assert model.state_dict()["0.weight"] is model[0].weight.data
+    assert len(list(model.parameters())) == 3
+
+
+def test_a_state_dict_is_copied_in(dtype):
+    one, two = network(dtype), network(np.float64)
+    two.load_state_dict(one.state_dict())
+    for name, array in two.state_dict().items():
+        assert array.dtype == np.float64
+        np.testing.assert_array_equal(array, one.state_dict()[name])
+        assert not np.shares_memory(array, one.state_dict()[name])
+
+
+def test_a_state_dict_that_does_not_fit_changes_nothing():
+    model = network()
+    before = {name: array.copy() for name, array in model.state_dict().items()}
+    state = {name: array + 1 for name, array in before.items()}
+    state["4.weight"] = np.zeros((3, 35), np.float32)
+    state["5.weight"] = state.pop("0.bias")
+    with pytest.raises(ValueError, match=r"missing 0\.bias.*unexpected 5\.weight.*4\.weight.*35"):
+        model.load_state_dict(state)
+    with pytest.raises(ValueError, match=r"4\.weight"):
+        model.load_state_dict(state, strict=False)
+    with pytest.raises(TypeError, match=r"0\.weight"):
+        model.load_state_dict({**before, "0.weight": np.full((4, 1, 3, 3), "a")})
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    del state["4.weight"]
+    model.load_state_dict(state, strict=False)
+    np.testing.assert_array_equal(model[0].weight.data, before["0.weight"] + 1)
+    np.testing.assert_array_equal(model[0].bias.data, before["0.bias"])
+
+
+class Scale(cn.Module):
+    """A layer as a user writes it."""
+
+    def __init__(self, channels):
+        self.weight = cn.Parameter(np.full((channels, 1, 1), 2, np.float64))
+
+    def forward(self, x):
+        self.remember(x)
+        return x * self.weight.data
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        x = self.recall()
+        self.weight.set_grad((dy * x).sum(axis=(0, 2, 3))[:, None, None], accumulate)
+        return dy * self.weight.data if input_gradient else None
+
+
+class Residual(cn.Module):
+    """A container as a user writes it."""
+
+    def __init__(self, channels):
+        self.inner = cn.Sequential(Scale(channels), cn.Tanh())
+        self.scale = Scale(channels)
+
+    def forward(self, x):
+        return self.scale(x + self.inner(x))
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        dy = self.scale.backward(dy, True, accumulate)
+        dx = self.inner.backward(dy, input_gradient, accumulate)
+        return dx + dy if input_gradient else None
+
+
+def test_layers_of_ones_own(rng):
+    model = cn.Sequential(cn.Conv2d(1, 3, 2, dtype=np.float64), Residual(3), cn.ReLU())
+    assert list(model.state_dict()) == ["0.weight", "0.bias", "1.inner.0.weight", "1.scale.weight"]
+    assert all(not module.training for module in model.eval().modules())
+    model.train()
+    x = normal(rng, np.float64, 2, 1, 4, 4)
+    dy = normal(rng, np.float64, *model(x).shape)
+    np.testing.assert_allclose(
+        model.backward(dy), numerical_gradient(lambda x: (model(x) * dy).sum(), x), rtol=1e-6,
+        atol=1e-8)
+    assert "(inner): Sequential(" in repr(model)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3)])
+def test_a_parameter_keeps_its_shape(shape):
+    for order in "CF":
+        parameter = cn.Parameter(np.ones(shape, order=order))
+        assert parameter.data.shape == shape and parameter.data.flags.c_contiguous
+        assert repr(parameter) == f"Parameter(shape={shape}, dtype=float64)"
+
+
+def test_a_module_says_what_it_lacks():
+    with pytest.raises(NotImplementedError, match="Module has no forward"):
+        cn.Module()(np.zeros(3))
+    with pytest.raises(NotImplementedError, match="Module has no backward"):
+        cn.Module().backward(np.zeros(3))
