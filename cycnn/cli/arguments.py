@@ -31,7 +31,7 @@ def parser():
         return command(run, text, usage, description=f"{text[0].upper()}{text[1:]}.")
 
     _add_train(command(train.run, "train a network and save it, with a picture of how it went",
-                       "[options]          [in brackets]: what holds without", add_help=False))
+                       "[options]          (defaults in [brackets])", add_help=False))
     _add_evaluate(described(evaluate.run, "test a saved network on a data set",
                             "MODEL --data DATA [options]"))
     _add_predict(described(predict.run, "say what pictures show: path, class, probability",
@@ -190,9 +190,12 @@ def _average(text):
 
 
 def _seconds(text):
-    number, unit = re.fullmatch(r"(.*?)\s*([smh]?)", text.lower(), re.DOTALL).groups()
-    return _SECONDS[unit] * _number(number, "above 0 of seconds, or one followed by s, m or h",
-                                    lambda value: value > 0)
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([smh]?)", text.strip().lower(), re.ASCII)
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError("must be a number of seconds above 0, or one with s, m or "
+                                         f"h behind it, such as 5m; got {text!r}")
+    return seconds
 
 
 def _size(text):

@@ -1,5 +1,6 @@
 """``cycnn predict``: what pictures show."""
 
+import math
 import os
 import sys
 
@@ -9,8 +10,8 @@ from .. import data
 from ..data.folder import SUFFIXES
 from .shared import loaded, text_of
 
-# Pictures that are in memory at a time.
-_BATCH = 64
+# Pictures that are in memory at a time: so many, and fewer where they are large.
+_BATCH, _PIXELS = 64, 1 << 20
 
 
 def run(args):
@@ -30,7 +31,7 @@ def run(args):
     for paths, pixels in _batches(args.images, channels, size, failed):
         if args.invert:
             pixels = 255 - pixels
-        for path, row in zip(paths, model.predict_proba(pixels * scale, _BATCH)):
+        for path, row in zip(paths, model.predict_proba(pixels * scale)):
             answer = int(row.argmax())
             name = model.classes[answer] if model.classes else answer
             print(f"{path}\t{name}\t{100 * row[answer]:.1f} %")
@@ -39,7 +40,8 @@ def run(args):
 
 
 def _batches(names, channels, size, failed):
-    """Yield (paths, images), up to `_BATCH` at a time; paths that cannot be read go to `failed`."""
+    """Yield (paths, images), a batch at a time; paths that cannot be read go to `failed`."""
+    together = max(1, min(_BATCH, _PIXELS // math.prod(size)))
     paths, images = [], []
     for path in _paths(names):
         try:
@@ -48,7 +50,7 @@ def _batches(names, channels, size, failed):
         except (ValueError, OSError) as error:
             print(f"cycnn: {text_of(error)}", file=sys.stderr)
             failed.append(path)
-        if len(paths) == _BATCH:
+        if len(paths) == together:
             yield _taken(paths, images)
     if paths:
         yield _taken(paths, images)

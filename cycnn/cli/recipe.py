@@ -39,7 +39,7 @@ SCHEDULES = {
 LOGS = {".jsonl": JSONLinesLog, ".csv": CSVLog}
 
 def augmentation(text):
-    """[(name, number)] of a list such as ``shift:2,flip,rotate:10``; of an empty text none.
+    """[(name, number)] of a list such as ``shift:2,flip,rotate:10``.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def augmentation(text):
         Also where the augmentation does not take the number.
     """
     parts = []
-    for part in text.split(",") if text else ():
+    for part in text.split(","):
         name, colon, number = part.strip().partition(":")
         if name not in AUGMENTATIONS:
             raise ValueError(f"must be a list of {', '.join(AUGMENTATIONS)}, such as "
@@ -102,9 +102,9 @@ class Recipe:
         self.trainer = cn.Trainer(
             model, optimizer, cn.CrossEntropyLoss(label_smoothing=args.label_smoothing),
             seed=args.seed, ema=ema)
-        changes = [AUGMENTATIONS[name][1](number, shape[1:])
-                   for name, number in augmentation(args.augment or "")]
-        self.augment = augment.Compose(changes) if changes else None
+        self.augment = args.augment and augment.Compose([
+            AUGMENTATIONS[name][1](number, shape[1:])
+            for name, number in augmentation(args.augment)])
         self.early_stopping = args.early_stopping and EarlyStopping(
             "val_loss", args.early_stopping, restore_best_weights=True)
         self.callbacks = [callback for callback in (
