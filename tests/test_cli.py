@@ -184,6 +184,7 @@ class TestUse:
         assert [line.split("\t")[0] for line in output.splitlines()] == [str(f) for f in files]
         assert most == 64 < len(files)
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells of it in other ways")
     def test_predict_for_nobody(self, trained, pictures, tmp_path):
         """As `cycnn predict ... | head`."""
         process = subprocess.Popen(

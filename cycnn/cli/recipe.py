@@ -97,6 +97,7 @@ class Recipe:
         optimizer = kind(model.parameters(), **options | {
             name: value for name, value in given.items() if value is not None})
         self.schedule = SCHEDULES[args.schedule](optimizer, steps)
+        # With a warm-up, for without one a short training would end with its first weights.
         ema = None if args.ema is None else cn.ExponentialMovingAverage(
             model.parameters(), args.ema, warmup=True)
         self.trainer = cn.Trainer(
@@ -128,10 +129,10 @@ class _Same(Callback):
     def __init__(self, args, optimizer, epochs):
         names = ["model", "augment", "validation", "optimizer", "schedule", "label_smoothing",
                  "ema"]
-        if args.data in data.NAMES:             # a path may be another name of the same data
-            names.append("data")
         self.options = {name: getattr(args, name) for name in names} | {
             name: optimizer.defaults[name] for name in ("lr", "weight_decay")}
+        # Another path may lead to the same data.
+        self.options["data"] = args.data if args.data in data.NAMES else "files"
         if args.schedule != "constant":         # it is made for so many
             self.options["epochs"] = epochs
 

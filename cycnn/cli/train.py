@@ -126,7 +126,8 @@ def _print_start(args, recipe, train, validation, test, epochs):
     weights = sum(parameter.data.size for parameter in recipe.trainer.model.parameters())
     print(f"{args.data}: {len(train):,} images of {size} to train on, {validated}"
           f"{len(test):,} held out, {len(train.classes)} classes\n"
-          f"network: {args.model}, {weights:,} weights; {epochs} epochs on {threads()}")
+          f"network: {args.model}, {weights:,} weights; {epochs} epoch{'s' * (epochs > 1)} on "
+          f"{threads()}")
     if args.resume:
         there = os.path.exists(args.checkpoint)
         print(f"resuming from {args.checkpoint}" if there else
