@@ -206,7 +206,7 @@ def _draw_curves(axes, training, held_out, name, number, corner):
                       label=f"{label}: {number.format(values[-1])}")
     axes.set_xlabel("epoch")
     axes.set_ylabel(name)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#eaeef2")
     axes.set_axisbelow(True)

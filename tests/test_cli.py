@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ class TestTrain:
         assert "model:    cycnn-small.safetensors" in output
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
-    def test_interrupting_writes_nothing(self, tmp_path):
+    def test_interrupting_keeps_the_model(self, tmp_path):
         command = [sys.executable, "-u", "-m", "cycnn", "train", "--epochs", "5000"]
         process = subprocess.Popen(command, cwd=tmp_path, env=environment(), text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -100,8 +101,9 @@ class TestTrain:
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=30)
         assert process.returncode == 130
-        assert error.splitlines()[-1] == "cycnn: interrupted, nothing was written"
-        assert list(tmp_path.iterdir()) == []
+        assert re.fullmatch(r"cycnn: interrupted after \d+ of 5000 epochs, the model is kept: "
+                            r"cycnn-digits\.safetensors", error.splitlines()[-1])
+        assert cn.load(tmp_path / "cycnn-digits.safetensors").classes == list("0123456789")
 
 
 class TestUse:
@@ -160,6 +162,39 @@ class TestUse:
         assert error == "big.png: resized from 24x32 to 8x8 (height x width)\n"
         assert output.startswith("big.png\t0\t")
 
+    def test_predict_holds_few_pictures_at_a_time(self, trained, pictures, monkeypatch, capsys):
+        """A folder of them, and one that cannot be read, which does not keep the others from it."""
+        alive, most = [], 0
+        read = cn.data.read_picture
+
+        def watched(*arguments):
+            nonlocal most
+            picture = read(*arguments)
+            alive[:] = [other for other in alive if other() is not None]
+            most = max(most, len(alive) + 1)
+            alive.append(weakref.ref(picture))
+            return picture
+
+        monkeypatch.setattr(cn.data, "read_picture", watched)
+        model = trained[0] / "cycnn-digits.safetensors"
+        assert cli.main(["predict", str(model), "none.png", str(pictures)]) == 2
+        output, error = capsys.readouterr()
+        assert error == "cycnn: none.png: No such file or directory\n"
+        files = sorted(pictures.rglob("*.png"))
+        assert [line.split("\t")[0] for line in output.splitlines()] == [str(f) for f in files]
+        assert most == 64 < len(files)
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells of it in other ways")
+    def test_predict_for_nobody(self, trained, pictures, tmp_path):
+        """As `cycnn predict ... | head`."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cycnn", "predict", str(trained[0] / "cycnn-digits.safetensors"),
+             str(pictures)], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        process.stderr.close()
+        assert process.wait(30) == 141
+
     def test_predict_with_a_network_trained_on_zero_to_one(self, pictures, tmp_path, capsys):
         train, _ = cn.data.load("digits")
         cn.manual_seed(0)
@@ -182,7 +217,7 @@ class TestUse:
         assert "Conv2d" in output and "classes: 0, 1, 2" in output and "mean" in output
 
     def test_bench(self, monkeypatch, capsys):
-        monkeypatch.setattr(cli, "_median_seconds", lambda run: (run(), 0.5)[1])
+        monkeypatch.setattr(cli.bench, "median_seconds", lambda run: (run(), 0.5)[1])
         assert cli.main(["bench"]) == 0
         output = capsys.readouterr().out
         assert output.count("GFLOP/s") == 4 and output.count("128 images/s") == 2
@@ -211,6 +246,11 @@ class TestHelp:
         lines = capsys.readouterr().out.splitlines()
         assert caught.value.code == 0
         assert len(lines) <= 24 and max(map(len, lines)) <= 80
+        text = " ".join(lines)
+        for option in vars(cli.parser().parse_args(["train"])):
+            name = {"plot": "no-plot"}.get(option, option.replace("_", "-"))
+            assert option == "run" or f"--{name}" in text
+        assert all(name in text for name in models.__all__)
 
     def test_version(self, capsys):
         with pytest.raises(SystemExit):
@@ -266,6 +306,10 @@ class TestMistakes:
     def test_files(self, capsys, trained, tmp_path):
         model = trained[0] / "cycnn-digits.safetensors"
         assert "none.png" in self.refused(capsys, "predict", model, "none.png")
+        assert f"{tmp_path}: no pictures in this folder" in self.refused(capsys, "predict", model,
+                                                                         tmp_path)
+        assert "x.doc: this is no name for a picture" in self.refused(
+            capsys, "evaluate", model, "--data", "digits", "-o", "x.doc")
         (tmp_path / "text.png").write_text("no picture")
         assert "text.png: cannot be read" in self.refused(capsys, "predict", model, "text.png")
         (tmp_path / "cut.safetensors").write_bytes(model.read_bytes()[:5000])

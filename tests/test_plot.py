@@ -53,6 +53,14 @@ def test_history_without_validation_or_accuracy(history):
     assert plot_history(cn.History())
 
 
+def test_an_epoch_alone_is_marked_as_a_whole_number(history):
+    for name, values in history.last().items():
+        setattr(history, name, [values])
+    figure = plot_history(history)
+    figure.draw_without_rendering()
+    assert all(float(tick).is_integer() for axes in figure.axes for tick in axes.get_xticks())
+
+
 def test_history_plots_itself(history, tmp_path):
     history.plot(tmp_path / "curve.svg")
     assert b"<svg" in (tmp_path / "curve.svg").read_bytes()

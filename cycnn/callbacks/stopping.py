@@ -1,5 +1,6 @@
 """When enough is enough: no more progress, or no more time."""
 
+import contextlib
 import time
 
 import numpy as np
@@ -23,7 +24,8 @@ class EarlyStopping(Callback):
     mode : {"min", "max"}, optional
         Whether less or more is better; by default more of an accuracy and less of all else.
     restore_best_weights : bool
-        At the end, give the model the weights of its best epoch.
+        At the end, give the model the weights of its best epoch: those that were validated, which
+        are the averages where the trainer has some.
 
     Attributes
     ----------
@@ -57,8 +59,10 @@ class EarlyStopping(Callback):
         if self.monitor.better(state):
             self.wait = 0
             if self.restore_best_weights:
-                self._weights = {name: np.array(array)
-                                 for name, array in trainer.model.state_dict().items()}
+                with (trainer.ema.average_parameters() if trainer.ema
+                      else contextlib.nullcontext()):
+                    self._weights = {name: np.array(array)
+                                     for name, array in trainer.model.state_dict().items()}
         else:
             self.wait += 1
         if self._enough():
