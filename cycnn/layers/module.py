@@ -285,10 +285,11 @@ class Module:
 
         Parameters
         ----------
-        images : array, (N, C, H, W), or iterable
+        images : array, (N, C, H, W), data set, or iterable
             In the units of the training images (pixels 0 to 255, say): they are normalised by
             :attr:`normalization`. Memory-mapped arrays and what is sliced like an array will do,
-            and generators (or functions that make one) of images (C, H, W) or of batches of them.
+            data sets, whose labels do not matter, and generators (or functions that make one) of
+            images (C, H, W) or of batches of them.
         batch_size : int
             Images that are computed at a time.
 
