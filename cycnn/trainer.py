@@ -167,10 +167,10 @@ class Trainer:
         if isinstance(schedule, Schedule) and schedule.optimizer is not self.optimizer:
             raise ValueError("schedule must be made with the optimizer of this trainer")
         records = self._records(validation)
-        _check_schedule(schedule, epochs, steps, records[1:])
         callbacks = sorted([*progress_callback(progress), *checked_callbacks(callbacks)],
                            key=lambda callback: getattr(callback, "order", 0))
         resume = resume_file(resume, callbacks)
+        _check_schedule(schedule, epochs, steps, records[1:], anew=resume is not None)
 
         history = History()
         state = FitState(epochs, steps, history, records, schedule, callbacks,
@@ -370,8 +370,11 @@ def _limit(value, name):
     return value if value is None else _check.positive(value, name)
 
 
-def _check_schedule(schedule, epochs, batches, names):
-    """Raise unless the schedule is one, and long enough; `names` are those in the history."""
+def _check_schedule(schedule, epochs, batches, names, anew):
+    """Raise unless the schedule is one, and long enough; `names` are those in the history.
+
+    `anew`: what it has done so far will be what a checkpoint says, as part of these epochs.
+    """
     if schedule is None:
         return
     if not isinstance(schedule, Schedule):
@@ -384,10 +387,10 @@ def _check_schedule(schedule, epochs, batches, names):
     if total is None or batchwise and batches is None:
         return
     steps = epochs * batches if batchwise else epochs
-    if schedule.last_step + steps > total:
+    done = 0 if anew else schedule.last_step
+    if done + steps > total:
         raise ValueError(f"schedule is made for {total} {'batches' if batchwise else 'epochs'} and "
-                         f"has done {schedule.last_step}, this fit needs {steps}: give it "
-                         f"total_steps={steps}")
+                         f"has done {done}, this fit needs {steps}: give it total_steps={steps}")
 
 
 def _record(history, state, scores, seconds):

@@ -117,6 +117,12 @@ def test_a_split_of_no_data_set(what):
         data.split(what)
 
 
+@pytest.mark.parametrize("what", [None, [np.zeros((6, 1, 3, 3))], "weights.pt"])
+def test_a_state_that_is_no_dict(what):
+    with pytest.raises(TypeError, match="^state_dict must be a dict of arrays by name, got"):
+        network().load_state_dict(what)
+
+
 @pytest.mark.parametrize("shape, error", [(3, TypeError), ("1x8x8", TypeError), ((), TypeError),
                                           ((1, 8.5, 8), TypeError), ((1, 0, 8), ValueError)])
 def test_a_summary_of_no_shape(shape, error):
@@ -162,6 +168,27 @@ def test_a_generator_that_begins_anew_goes_on_where_training_was(place, train, t
     resumed = trainer_of(model).fit(batches(), callbacks=[checkpoint], resume=True, **options)
     assert bytes_of(model) == bytes_of(whole)
     assert resumed.train_loss == history.train_loss
+
+
+def test_a_notebook_cell_that_is_run_again(train, tmp_path):
+    """The same model, optimizer and schedule, which have gone on since the checkpoint."""
+    def cell(trainer, schedule, *callbacks):
+        return trainer.fit(train, 3, 16, schedule=schedule, progress=False, resume=True,
+                           callbacks=[Checkpoint(tmp_path / "last.safetensors"), *callbacks])
+
+    def objects():
+        trainer = trainer_of(network())
+        return trainer, cn.OneCycleLR(trainer.optimizer, 0.05, total_steps=15)
+
+    whole, schedule = objects()
+    whole.fit(train, 3, 16, schedule=schedule, progress=False)
+    trainer, schedule = objects()
+    with pytest.raises(Killed):
+        cell(trainer, schedule, KillAt(1, 2))
+    assert len(cell(trainer, schedule)) == 3
+    assert bytes_of(trainer.model) == bytes_of(whole.model)
+    with pytest.raises(ValueError, match="made for 15 batches and has done 15"):
+        trainer.fit(train, 3, 16, schedule=schedule, progress=False)
 
 
 def test_the_best_model_is_the_one_that_was_validated(train, tmp_path):

@@ -246,6 +246,9 @@ class Module:
             If names are missing or unexpected, or shapes differ: all of them are listed, and
             nothing has been changed.
         """
+        if not hasattr(state_dict, "items"):
+            raise TypeError("state_dict must be a dict of arrays by name, got "
+                            f"{type(state_dict).__name__}")
         own = self.state_dict()
         arrays = {name: _as_array(value, name) for name, value in state_dict.items()
                   if name in own}
