@@ -1,5 +1,6 @@
 """From images and labels to the batches that a network takes."""
 
+import contextlib
 import mmap
 
 import numpy as np
@@ -42,13 +43,23 @@ def images_and_labels(data, name):
 def check_images(images, name="images"):
     """`images` as an array (N, C, H, W); what it may hold, :func:`none` and the batches check."""
     if not read_in_parts(images):
-        images = np.asarray(images)
+        images = as_array(images, name)
     if len(images.shape) != 4:
         hint = ("; add the missing axis: images[None] for one image (C, H, W), "
                 "images[:, None] for grey images (N, H, W)" if len(images.shape) == 3 else "")
         raise ValueError(f"{name} must have 4 dimensions (N, C, H, W), "
                          f"got shape {images.shape}{hint}")
     return images
+
+
+def as_array(images, name):
+    """`images` as an array, or an error that says what to do with a pair (images, labels)."""
+    try:
+        return np.asarray(images)
+    except ValueError:
+        raise ValueError(f"{name} must be one array of numbers, got a {type(images).__name__} of "
+                         "parts that differ in shape: of a pair (images, labels) give the images "
+                         "alone, of batches in a list a generator") from None
 
 
 def read_in_parts(images):
@@ -129,12 +140,23 @@ def in_order(images, batch_size):
         yield np.asarray(images[start:start + batch_size])
 
 
+def output_of_none(forward, x):
+    """What `forward` gives for `x`, a batch of no images, or where it cannot take such a one (the
+    layers of others may not) for a batch of one image of zeros."""
+    with contextlib.suppress(Exception):
+        return forward(x)
+    return forward(np.zeros((1, *x.shape[1:]), x.dtype))
+
+
 def of_any(images, batch_size):
     """Yield all images batch by batch, as they are stored; of no images an empty batch.
 
-    `images` is an array, what is read in parts, or an iterable of images or of batches.
+    `images` is an array, what is read in parts, a data set of either, or an iterable of images or
+    of batches.
     """
     batch_size = _check.integer(batch_size, "batch_size", 1)
+    if hasattr(images, "images") and hasattr(images, "labels"):
+        images = images.images
     if not comes_in_batches(images):
         images = check_images(images)
         if len(images) == 0:
@@ -191,7 +213,7 @@ def cut(images, batch_size):
     and of batches of any size."""
     waiting = []
     for item in images() if callable(images) else images:
-        item = np.asarray(item)
+        item = as_array(item, "images")
         if item.ndim == 3:
             if waiting and item.shape != waiting[0].shape:
                 raise ValueError(f"images must be of one size, got {item.shape} after "

@@ -5,6 +5,7 @@ has a second entry, ``"checkpoint"``, a JSON object, and the arrays in that are 
 begin with ``"checkpoint/"``. So :func:`cycnn.load` reads it as a model, and nothing in it is run.
 """
 
+import contextlib
 import json
 import os
 
@@ -38,7 +39,7 @@ def check(trainer, state):
     serialization.describe(trainer.model)
 
 
-def save(path, trainer, state):
+def save(path, trainer, state, averaged=False):
     """Write where a training stands, over what was there before once all of it is on the disk.
 
     Parameters
@@ -46,6 +47,9 @@ def save(path, trainer, state):
     path : str or path-like
     trainer : cycnn.Trainer
     state : cycnn.callbacks.FitState
+    averaged : bool
+        Whether the model in the file is to have the averaged weights, where there are such. The
+        training's own are then beside them.
     """
     safetensors = require("safetensors.numpy", extra="save", purpose="saving a checkpoint")
     if state.complete:
@@ -68,11 +72,16 @@ def save(path, trainer, state):
         "callbacks": [[type(callback).__name__, callback.state_dict()]
                       for callback in _that_remember(state.callbacks)],
     }
+    model, averages = trainer.model, contextlib.nullcontext()
+    if averaged and trainer.ema is not None:
+        content["weights"] = {name: array.copy() for name, array in model.state_dict().items()}
+        averages = trainer.ema.average_parameters()
     tensors = {}
     text = json.dumps(_packed(content, tensors))
-    serialization.write(path, safetensors.save(
-        {**trainer.model.state_dict(), **tensors},
-        {"cycnn": serialization.describe(trainer.model), "checkpoint": text}), ".tmp")
+    with averages:
+        data = safetensors.save({**model.state_dict(), **tensors},
+                                {"cycnn": serialization.describe(model), "checkpoint": text})
+    serialization.write(path, data, ".tmp")
 
 
 def restore(path, trainer, state):
@@ -130,8 +139,8 @@ def _restore(metadata, tensors, trainer, state):
     if (trainer.ema is None) != (content["ema"] is None):
         raise ValueError("it is of a training with{0} averaged weights, this one is{1}".format(
             *(("", " not") if trainer.ema is None else ("out", ""))))
-    weights = {name: array for name, array in tensors.items()
-               if not name.startswith(serialization.MORE)}
+    weights = content.get("weights") or {name: array for name, array in tensors.items()
+                                         if not name.startswith(serialization.MORE)}
     _check_weights(model.state_dict(), weights)
     # Each of these checks what it is given before it changes anything.
     optimizer.load_state_dict(content["optimizer"][1])

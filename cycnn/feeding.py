@@ -78,12 +78,19 @@ class Stored:
         """
         images, _ = batches.read(self.images, np.arange(0))
         if augment is not None:
-            images = augment(images[:0])
+            def augmented(images):
+                numbers = np.arange(len(images))
+                return augment(images, numbers, 0, 0, numbers)
+
+            images = batches.output_of_none(augmented, images[:0])
         if view is not None:
             images = batches.shown(view, np.asarray(self.images[:1]))
         self.labels = loss.check_targets(self.labels, model_output(images).shape[1:], dtype,
                                          f"{self.name} labels")
         return images.shape[1:]
+
+    def skip(self, epochs):
+        """Nothing: every epoch begins with the same images."""
 
     def measure(self):
         """The images' mean and spread."""
@@ -153,6 +160,12 @@ class Stream:
     def check(self, model_output, loss, dtype, augment=None, view=None):
         """Nothing can be said before a batch has come."""
         return None
+
+    def skip(self, epochs):
+        """Go past so many epochs of a generator that is used up once: those done before a training
+        was resumed."""
+        if not self.repeats:
+            collections.deque(itertools.islice(self.data, epochs * (self.steps or 0)), 0)
 
     def measure(self):
         """None: that would take an epoch of its own. The images enter as they come."""

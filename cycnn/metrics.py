@@ -26,10 +26,8 @@ def accuracy(outputs, labels):
 
     Parameters and errors as for :func:`cycnn.functional.cross_entropy`; an empty batch gives nan.
     """
-    outputs, labels = np.asarray(outputs), np.asarray(labels)
-    if outputs.ndim != 2 or labels.shape != outputs.shape[:1]:
-        raise ValueError("outputs must have shape (N, classes) and labels (N,), got "
-                         f"{outputs.shape} and {labels.shape}")
+    outputs = _check.floats(outputs, "outputs", 2)
+    labels = _labels(labels, *outputs.shape)
     return correct(outputs, labels) / len(labels) if len(labels) else float("nan")
 
 

@@ -9,16 +9,19 @@ import numpy as np
 
 from . import batches, checkpoint, feeding, random
 from . import sampling as samplings
-from .callbacks.base import FitState
+from .callbacks.base import FitState, checked_callbacks
 from .callbacks.checkpoints import resume_file
 from .callbacks.progress import progress_callback
 from .functional import _check
 from .history import History
 from .interrupts import Interrupts
+from .layers.module import Module
 from .layers.prediction import averaged_logits, dtype_of, evaluation_mode
 from .optim import ExponentialMovingAverage, clip_grad_norm_, clip_grad_value_
 from .schedules import ReduceLROnPlateau, Schedule
 
+# What an error says was to be given.
+_EXAMPLES = {"optimizer": "SGD(model.parameters(), lr=0.01)", "loss": "CrossEntropyLoss()"}
 # Images that are evaluated at a time.
 _EVALUATION_BATCH = 256
 
@@ -58,6 +61,13 @@ class Trainer:
 
     def __init__(self, model, optimizer, loss, seed=0, clip_grad_norm=None, clip_grad_value=None,
                  ema=None):
+        if not isinstance(model, Module):
+            raise TypeError(f"model must be a cycnn.Module, got {_kind(model)}")
+        for part, name, methods in ((optimizer, "optimizer", ["step"]),
+                                    (loss, "loss", ["forward", "backward", "check_targets"])):
+            if isinstance(part, type) or not all(hasattr(part, method) for method in methods):
+                raise TypeError(f"{name} must be one such as cycnn."
+                                f"{_EXAMPLES[name]}, got {_kind(part)}")
         parameters = getattr(optimizer, "parameters", None)
         own = set(map(id, model.parameters()))
         if isinstance(parameters, list):
@@ -110,7 +120,7 @@ class Trainer:
         schedule : cycnn.schedules.Schedule, optional
             Its `step()` is called after each step of the optimizer, or each epoch if that is its
             `interval`; :class:`cycnn.ReduceLROnPlateau` also gets its metric.
-        callbacks : iterable of cycnn.callbacks.Callback
+        callbacks : iterable of cycnn.callbacks.Callback, or one
         progress : bool or None
             None: a tqdm bar where tqdm is installed, else one line an epoch.
             True: a bar. False: silence.
@@ -130,7 +140,7 @@ class Trainer:
             Go on from this checkpoint, or with True from the file of the
             :class:`cycnn.callbacks.Checkpoint` among `callbacks` if it exists: given the same
             arguments otherwise, the weights will be, bit for bit, those of a training that was
-            never interrupted.
+            never interrupted. A generator is to begin anew: what was trained on is gone past.
 
         Returns
         -------
@@ -160,10 +170,10 @@ class Trainer:
         if isinstance(schedule, Schedule) and schedule.optimizer is not self.optimizer:
             raise ValueError("schedule must be made with the optimizer of this trainer")
         records = self._records(validation)
-        _check_schedule(schedule, epochs, steps, records[1:])
-        callbacks = sorted([*progress_callback(progress), *callbacks],
+        callbacks = sorted([*progress_callback(progress), *checked_callbacks(callbacks)],
                            key=lambda callback: getattr(callback, "order", 0))
         resume = resume_file(resume, callbacks)
+        _check_schedule(schedule, epochs, steps, records[1:], anew=resume is not None)
 
         history = History()
         state = FitState(epochs, steps, history, records, schedule, callbacks,
@@ -173,6 +183,7 @@ class Trainer:
             try:
                 _call(callbacks, "on_fit_begin", self, state)
                 first = checkpoint.restore(resume, self, state) if resume else 0
+                feed.skip(state.epoch)
                 self._prepare(train, feed)
                 for state.epoch in range(state.epoch, epochs):
                     started = time.perf_counter()
@@ -247,7 +258,8 @@ class Trainer:
 
         def output(images):
             with evaluation_mode(model):
-                return model.forward(batches.none(images, model.normalization, dtype))
+                return batches.output_of_none(
+                    model.forward, batches.none(images, model.normalization, dtype))
 
         feed = feeding.source(data, name, steps)
         feeding.check_repeats(feed, epochs)
@@ -367,12 +379,20 @@ def _groups(items, size):
         yield itertools.chain((item,), itertools.islice(items, size - 1))
 
 
+def _kind(value):
+    """What an error calls something that is no such thing."""
+    return f"the class {value.__name__} itself" if isinstance(value, type) else repr(value)
+
+
 def _limit(value, name):
     return value if value is None else _check.positive(value, name)
 
 
-def _check_schedule(schedule, epochs, batches, names):
-    """Raise unless the schedule is one, and long enough; `names` are those in the history."""
+def _check_schedule(schedule, epochs, batches, names, anew):
+    """Raise unless the schedule is one, and long enough; `names` are those in the history.
+
+    `anew`: what it has done so far will be what a checkpoint says, as part of these epochs.
+    """
     if schedule is None:
         return
     if not isinstance(schedule, Schedule):
@@ -385,10 +405,10 @@ def _check_schedule(schedule, epochs, batches, names):
     if total is None or batchwise and batches is None:
         return
     steps = epochs * batches if batchwise else epochs
-    if schedule.last_step + steps > total:
+    done = 0 if anew else schedule.last_step
+    if done + steps > total:
         raise ValueError(f"schedule is made for {total} {'batches' if batchwise else 'epochs'} and "
-                         f"has done {schedule.last_step}, this fit needs {steps}: give it "
-                         f"total_steps={steps}")
+                         f"has done {done}, this fit needs {steps}: give it total_steps={steps}")
 
 
 def _record(history, state, scores, seconds):

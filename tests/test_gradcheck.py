@@ -112,3 +112,39 @@ def test_the_layer_in_the_documentation(tmp_path):
     x = np.ones((2, 1, 8, 8), np.float32)
     np.testing.assert_array_equal(again(x), model.eval()(x))
     assert sum(1 for line in blocks[0].splitlines() if line.strip()) <= 12
+
+
+class Habit(cn.Module):
+    """A layer whose gradients are right, but what it does beside them is wrong."""
+
+    def __init__(self, habit):
+        self.habit = habit
+        self.weight = cn.Parameter(np.ones((3, 1, 1), np.float32))
+
+    def forward(self, x):
+        if self.habit == "forward in place":
+            x *= 2
+        self.remember(x)
+        return x * self.weight.data
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        gradient = (dy * self.recall()).sum(axis=(0, 2, 3))[:, None, None]
+        if self.habit == "never adds":
+            self.weight.grad = gradient
+        else:
+            self.weight.set_grad(gradient, accumulate or self.habit == "always adds")
+        dx = dy * self.weight.data
+        if self.habit == "backward in place":
+            dy[...] = dx * 2
+        return dx
+
+
+@pytest.mark.parametrize("habit, message", [
+    ("forward in place", "forward changes the array"),
+    ("backward in place", "backward changes the gradient"),
+    ("never adds", "accumulate=True must add to the gradient of weight"),
+    ("always adds", "accumulate=False must write anew the gradient of weight")])
+def test_habits_that_spoil_a_training(habit, message):
+    assert cn.gradcheck(Habit(None), (2, 3, 4, 4))
+    with pytest.raises(cn.GradcheckError, match=f"^Habit: .*{message}"):
+        cn.gradcheck(Habit(habit), (2, 3, 4, 4))

@@ -107,3 +107,17 @@ class Callback:
 
     def load_state_dict(self, state_dict):
         """Go on from what `state_dict` returned, after `on_fit_begin`."""
+
+
+_HOOKS = [name for name in vars(Callback) if name.startswith("on_")]
+
+
+def checked_callbacks(callbacks):
+    """The list of callbacks, or an error if they are none."""
+    callbacks = (list(callbacks) if hasattr(callbacks, "__iter__")
+                 and not isinstance(callbacks, (str, bytes)) else [callbacks])
+    for callback in callbacks:
+        if isinstance(callback, type) or not all(hasattr(callback, hook) for hook in _HOOKS):
+            raise TypeError("callbacks must be a list of cycnn.callbacks.Callback, such as "
+                            f"[EarlyStopping()], got one {callback!r}")
+    return callbacks

@@ -46,7 +46,8 @@ class Checkpoint(Callback):
 class BestCheckpoint(Callback):
     """Writes a checkpoint after each epoch that was better than all before it.
 
-    :func:`cycnn.load` reads it as a model.
+    :func:`cycnn.load` reads it as a model: with the weights that were validated, which are the
+    averages where the trainer has some.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ class BestCheckpoint(Callback):
 
     def on_epoch_end(self, trainer, state):
         if self.monitor.better(state):
-            checkpoint.save(self.path, trainer, state)
+            checkpoint.save(self.path, trainer, state, averaged=True)
 
     def state_dict(self):
         return {"best": self.best}

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..functional import _check
+from .dataset import Dataset
 
 
 def split(dataset, test_fraction=0.2, seed=0):
@@ -25,6 +26,9 @@ def split(dataset, test_fraction=0.2, seed=0):
         Copies, each in the order of `dataset`; of images on the disk nothing is copied, and they
         are read when they are used.
     """
+    if not isinstance(dataset, Dataset):
+        raise TypeError("dataset must be a cycnn.data.Dataset, such as Dataset(images, labels), got "
+                        f"{type(dataset).__name__}")
     fraction = _check.number(test_fraction, "test_fraction", minimum=0, below=1)
     seed = _check.integer(seed, "seed", 0)
     labels = dataset.labels

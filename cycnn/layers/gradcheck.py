@@ -23,6 +23,9 @@ def gradcheck(layer, input_shape, eps=1e-6, atol=1e-6, rtol=1e-5, samples=200, s
     .. math::
         \frac{L(\theta + \epsilon) - L(\theta - \epsilon)}{2 \epsilon}, \qquad L = \sum g\, y
 
+    Also checked: that neither pass changes the array that it is given, and that `backward` writes
+    the gradients of parameters anew, or with ``accumulate=True`` adds to them.
+
     Parameters
     ----------
     layer : cycnn.Module
@@ -49,15 +52,17 @@ def gradcheck(layer, input_shape, eps=1e-6, atol=1e-6, rtol=1e-5, samples=200, s
     Raises
     ------
     GradcheckError
-        Which array's gradient is wrong, at which place it differs most, and by how much.
+        Which array's gradient is wrong, at which place it differs most, and by how much; or what
+        else is wrong.
 
     Examples
     --------
     >>> gradcheck(Conv2d(3, 4, 3), (2, 3, 8, 8))
     True
     """
-    if not callable(getattr(layer, "forward", None)) or not hasattr(layer, "named_parameters"):
-        raise TypeError(f"layer must be a Module, got {type(layer).__name__}")
+    if (isinstance(layer, type) or not callable(getattr(layer, "forward", None))
+            or not hasattr(layer, "named_parameters")):
+        raise TypeError(f"layer must be a Module, got {layer!r}")
     if not isinstance(input_shape, (tuple, list)):
         raise TypeError(f"input_shape must be a tuple of integers, got {input_shape!r}")
     shape = tuple(_check.integer(size, "input_shape", 1) for size in input_shape)
@@ -112,8 +117,14 @@ class _Check:
 
     def problem(self):
         """What is wrong, or None."""
+        before = self.x.copy()
         self.forward()
-        dx = self.layer.backward(self.weights.copy())
+        if not np.array_equal(self.x, before):
+            return "forward changes the array that it is given"
+        dy = self.weights.copy()
+        dx = self.layer.backward(dy)
+        if not np.array_equal(dy, self.weights):
+            return "backward changes the gradient that it is given"
         arrays = [("the input", self.x, dx)]
         arrays += [(name, parameter.data, parameter.grad)
                    for name, parameter in self.layer.named_parameters()]
@@ -128,6 +139,20 @@ class _Check:
                         f"{array.shape}")
             if text := self.compare(name, array, grad):
                 return text
+        return self.added({name: grad for name, _, grad in arrays[1:]})
+
+    def added(self, grads):
+        """What is wrong with gradients that are written over others, or added to them, or None."""
+        for accumulate, times in ((False, 1), (True, 2)):
+            self.forward()
+            self.layer.backward(self.weights.copy(), False, accumulate)
+            for name, parameter in self.layer.named_parameters():
+                expected = times * grads[name]
+                bound = self.atol + self.rtol * np.abs(expected).max(initial=0)
+                if not (np.abs(parameter.grad - expected) <= bound).all():
+                    return (f"backward with accumulate={accumulate} must "
+                            f"{'add to' if accumulate else 'write anew'} the gradient of {name}: "
+                            "set_grad(gradient, accumulate) does")
         return None
 
     def compare(self, name, array, grad):

@@ -197,6 +197,9 @@ class Module:
             If names are missing or unexpected, or shapes differ: all of them are listed, and
             nothing has been changed.
         """
+        if not hasattr(state_dict, "items"):
+            raise TypeError("state_dict must be a dict of arrays by name, got "
+                            f"{type(state_dict).__name__}")
         own = self.state_dict()
         arrays = {name: _as_array(value, name) for name, value in state_dict.items()
                   if name in own}
@@ -236,10 +239,11 @@ class Module:
 
         Parameters
         ----------
-        images : array, (N, C, H, W), or iterable
+        images : array, (N, C, H, W), data set, or iterable
             In the units of the training images (pixels 0 to 255, say): they are normalised by
             :attr:`normalization`. Memory-mapped arrays and what is sliced like an array will do,
-            and generators (or functions that make one) of images (C, H, W) or of batches of them.
+            data sets, whose labels do not matter, and generators (or functions that make one) of
+            images (C, H, W) or of batches of them.
         batch_size : int
             Images that are computed at a time.
         views : list of callables, optional

@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 
+from .. import batches
+from ..functional import _check
 from .container import Sequential
 from .parameter import Parameter
 from .prediction import dtype_of, evaluation_mode
@@ -24,13 +26,21 @@ def summary(module, input_shape=None):
 
     Nothing is computed: the layers get a batch of no images.
     """
-    input_shape = input_shape or module.input_shape
+    input_shape = module.input_shape if input_shape is None else input_shape
     if input_shape is None:
         raise ValueError("input_shape is needed: (C, H, W), such as (1, 28, 28)")
+    if not isinstance(input_shape, (tuple, list)) or len(input_shape) == 0:
+        raise TypeError(f"input_shape must be a tuple such as (1, 28, 28), got {input_shape!r}")
+    input_shape = tuple(_check.integer(size, "input_shape", 1) for size in input_shape)
     dtype = dtype_of(module)
     rows = []
+
+    def forward(x):
+        rows.clear()
+        module.forward(x)
+
     with evaluation_mode(module), _recording(module, rows):
-        module.forward(np.empty((0, *input_shape), dtype))
+        batches.output_of_none(forward, np.empty((0, *input_shape), dtype))
     parameters = [parameter.data for parameter in module.parameters()]
     outputs = math.prod(input_shape) + sum(row[2] for row in rows)
     adds = sum(row[4] for row in rows)
