@@ -141,6 +141,31 @@ def test_side_by_side_with_pytorch(function, dtype, rng):
         assert_close(gradient, variable.grad.numpy(), 315)
 
 
+@pytest.mark.parametrize("c, pixels", [(1, 700), (3, 911), (16, 1030), (24, 350), (33, 300),
+                                       (100, 95), (129, 70), (192, 50), (520, 20)])
+@pytest.mark.parametrize("function", ["batch", "group"])
+def test_many_numbers_of_any_number_of_channels(function, c, pixels, dtype, rng):
+    """Several chunks, each of whole vectors side by side and of what is left over."""
+    x, dy = normal(rng, dtype, 3, c, pixels), normal(rng, dtype, 3, c, pixels)
+    weight, bias = normal(rng, dtype, c), normal(rng, dtype, c)
+    wide = x.astype(np.float64)
+    if function == "batch":
+        y = F.batch_norm(x, None, None, weight, bias, True)
+        found = F.batch_norm_backward(dy, x, None, None, weight, True)
+        axes, size = (0, 2), 3 * pixels
+    else:
+        y = F.group_norm(x, c, weight, bias)
+        found = F.group_norm_backward(dy, x, c, weight)
+        axes, size = (2,), pixels
+    inverse = 1 / np.sqrt(wide.var(axes, keepdims=True) + EPS)
+    hat = (wide - wide.mean(axes, keepdims=True)) * inverse
+    assert_close(y, hat * weight[:, None] + bias[:, None], 4)
+    means = [(values.sum(axes, keepdims=True) / size) for values in (dy * hat, dy)]
+    assert_close(found[0], weight[:, None] * inverse * (dy - means[1] - hat * means[0]), 9)
+    assert_close(found[1], (dy * hat).sum((0, 2)), 3 * pixels)
+    assert_close(found[2], dy.astype(np.float64).sum((0, 2)), 3 * pixels)
+
+
 def test_a_large_batch_far_from_zero_is_exact(rng):
     """Sums of squares would lose everything here, and sums in float32 the last digits."""
     x = (rng.standard_normal((512, 3, 32, 32)) + [[[[1e4]], [[-300]], [[0]]]]).astype(np.float32)
