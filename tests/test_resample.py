@@ -82,7 +82,11 @@ def test_sizes_and_factors_of_every_kind_are_pytorchs(size, out, factors, seed):
               functional.adaptive_avg_pool2d, {"output_size": out}),
              (F.interpolate, F.interpolate_backward, functional.interpolate, {"size": out})]
     pair = factors if isinstance(factors, tuple) else (factors, factors)
-    if all(int(n * factor) for n, factor in zip(size, pair)):
+    # From 2 pixels to 2 by a factor of 1.25 (or to twice as many by 2.2) PyTorch's large images
+    # differ from its small ones and from its gradients: 0, 0 instead of 0, 1.
+    odd = any(int(n * factor) in (n, 2 * n) and factor not in (1, 2)
+              for n, factor in zip(size, pair))
+    if all(int(n * factor) for n, factor in zip(size, pair)) and not odd:
         calls.append((F.interpolate, F.interpolate_backward, functional.interpolate,
                       {"scale_factor": factors}))
     for forward, backward, theirs, options in calls:
