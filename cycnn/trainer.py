@@ -70,6 +70,7 @@ class Trainer:
                                 f"{_EXAMPLES[name]}, got {_kind(part)}")
         parameters = getattr(optimizer, "parameters", None)
         own = set(map(id, model.parameters()))
+        _check_shared(model)
         if isinstance(parameters, list):
             if not any(id(parameter) in own for parameter in parameters):
                 raise ValueError("optimizer must be made with the parameters of this model: "
@@ -377,6 +378,15 @@ def _groups(items, size):
     """Yield iterators over the next `size` of the iterator `items`, over what is left at last."""
     for item in items:
         yield itertools.chain((item,), itertools.islice(items, size - 1))
+
+
+def _check_shared(model):
+    """Raise if layers share a Parameter: the gradient of one would overwrite that of the other."""
+    names = {}
+    for name, parameter in model.named_parameters():
+        if (other := names.setdefault(id(parameter), name)) != name:
+            raise ValueError("model must have a Parameter of its own for each place, "
+                             f"{name} is the same as {other}")
 
 
 def _kind(value):

@@ -92,6 +92,19 @@ def test_a_trainer_of_other_things(change, message):
         cn.Trainer(**arguments)
 
 
+def test_frozen_and_shared_weights():
+    """Neither is done silently wrong: PyTorch's way to freeze, and weights in two places."""
+    model = cn.Sequential(cn.Linear(3, 3), cn.Tanh(), cn.Linear(3, 3))
+    for parameter in model.parameters():
+        assert parameter.requires_grad
+        parameter.requires_grad = True
+    with pytest.raises(AttributeError, match="leave it out of the parameters"):
+        model[0].weight.requires_grad = False
+    model[2].weight = model[0].weight
+    with pytest.raises(ValueError, match="2.weight is the same as 0.weight"):
+        trainer_of(model)
+
+
 @pytest.mark.parametrize("callbacks", [[lambda *_: None], [EarlyStopping], ["early"], 3],
                          ids=["a function", "a class", "a text", "a number"])
 def test_callbacks_that_are_none(callbacks, train):
@@ -113,7 +126,7 @@ def test_one_callback_alone(train):
 @pytest.mark.parametrize("what", [(np.zeros((4, 1, 2, 2)), np.arange(4)), np.zeros((4, 1, 2, 2))],
                          ids=["a pair", "images"])
 def test_a_split_of_no_data_set(what):
-    with pytest.raises(TypeError, match=r"^dataset must be a cycnn.data.Dataset, .*, got (tuple|ndarray)"):
+    with pytest.raises(TypeError, match="^dataset must be a cycnn.data.Dataset, .*, got (tup|nd)"):
         data.split(what)
 
 

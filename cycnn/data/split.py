@@ -27,8 +27,8 @@ def split(dataset, test_fraction=0.2, seed=0):
         are read when they are used.
     """
     if not isinstance(dataset, Dataset):
-        raise TypeError("dataset must be a cycnn.data.Dataset, such as Dataset(images, labels), got "
-                        f"{type(dataset).__name__}")
+        raise TypeError("dataset must be a cycnn.data.Dataset, such as Dataset(images, labels), "
+                        f"got {type(dataset).__name__}")
     fraction = _check.number(test_fraction, "test_fraction", minimum=0, below=1)
     seed = _check.integer(seed, "seed", 0)
     labels = dataset.labels

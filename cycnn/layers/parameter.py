@@ -33,6 +33,18 @@ class Parameter:
     def grad(self, grad):
         self._grad, self.pending = grad, None
 
+    @property
+    def requires_grad(self):
+        """True: every Parameter gets a gradient. What is not to learn is not given to the
+        optimizer."""
+        return True
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        if not value:
+            raise AttributeError("requires_grad is always True; to freeze a Parameter, leave it "
+                                 "out of the parameters that the optimizer is made with")
+
     def set_grad(self, grad, accumulate=False):
         """Write the gradient, or add to it if `accumulate`."""
         if accumulate and self.grad is not None:
