@@ -13,14 +13,14 @@ import numpy as np
 
 import cycnn as cn
 
-from . import (charts, errors, inference, kernels, memory, nets, optimizers, peers, peers_onnx,
+from . import (accuracy, charts, errors, inference, kernels, memory, nets, optimizers, peers, peers_onnx,
                pools, resnet, scaling, summary, training)
 
 # A suite is a module: `run` yields results, which `cells` turns into rows of a table with COLUMNS;
 # `notes` go under it. PEERS: the key of a ratio in a result, and whose time it is a ratio of.
 SUITES = {"training": training, "inference": inference, "kernels": kernels, "pools": pools,
           "optimizers": optimizers, "memory": memory, "scaling": scaling, "errors": errors,
-          "resnet": resnet}
+          "resnet": resnet, "accuracy": accuracy}
 
 RESULTS = "results.json"
 
