@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from . import batches, checkpoint, feeding, random
+from . import batches, checkpoint, feeding, parts, random
 from . import sampling as samplings
 from .callbacks.base import FitState, checked_callbacks
 from .callbacks.checkpoints import resume_file
@@ -15,13 +15,10 @@ from .callbacks.progress import progress_callback
 from .functional import _check
 from .history import History
 from .interrupts import Interrupts
-from .layers.module import Module
 from .layers.prediction import averaged_logits, dtype_of, evaluation_mode
-from .optim import ExponentialMovingAverage, clip_grad_norm_, clip_grad_value_
-from .schedules import ReduceLROnPlateau, Schedule
+from .optim import clip_grad_norm_, clip_grad_value_
+from .schedules import Schedule
 
-# What an error says was to be given.
-_EXAMPLES = {"optimizer": "SGD(model.parameters(), lr=0.01)", "loss": "CrossEntropyLoss()"}
 # Images that are evaluated at a time.
 _EVALUATION_BATCH = 256
 
@@ -61,29 +58,9 @@ class Trainer:
 
     def __init__(self, model, optimizer, loss, seed=0, clip_grad_norm=None, clip_grad_value=None,
                  ema=None):
-        if not isinstance(model, Module):
-            raise TypeError(f"model must be a cycnn.Module, got {_kind(model)}")
-        for part, name, methods in ((optimizer, "optimizer", ["step"]),
-                                    (loss, "loss", ["forward", "backward", "check_targets"])):
-            if isinstance(part, type) or not all(hasattr(part, method) for method in methods):
-                raise TypeError(f"{name} must be one such as cycnn."
-                                f"{_EXAMPLES[name]}, got {_kind(part)}")
-        parameters = getattr(optimizer, "parameters", None)
-        own = set(map(id, model.parameters()))
-        _check_shared(model)
-        if isinstance(parameters, list):
-            if not any(id(parameter) in own for parameter in parameters):
-                raise ValueError("optimizer must be made with the parameters of this model: "
-                                 "it has none of them")
-        if getattr(loss, "reduction", "mean") == "none":
-            raise ValueError('loss must have reduction "mean" or "sum" to train with, got "none"')
+        parts.check(model, optimizer, loss, ema)
         self.clip_grad_norm = _limit(clip_grad_norm, "clip_grad_norm")
         self.clip_grad_value = _limit(clip_grad_value, "clip_grad_value")
-        if ema is not None and not isinstance(ema, ExponentialMovingAverage):
-            raise TypeError("ema must be a cycnn.ExponentialMovingAverage, got "
-                            f"{type(ema).__name__}")
-        if ema is not None and not own.issuperset(map(id, ema.parameters)):
-            raise ValueError("ema must be made with this model, or with parameters of it")
         self.model, self.optimizer, self.loss, self.ema = model, optimizer, loss, ema
         self.seed = _check.integer(seed, "seed", 0)
         self.rng = np.random.Generator(np.random.PCG64(self.seed))
@@ -174,7 +151,7 @@ class Trainer:
         callbacks = sorted([*progress_callback(progress), *checked_callbacks(callbacks)],
                            key=lambda callback: getattr(callback, "order", 0))
         resume = resume_file(resume, callbacks)
-        _check_schedule(schedule, epochs, steps, records[1:], anew=resume is not None)
+        parts.check_schedule(schedule, epochs, steps, records[1:], anew=resume is not None)
 
         history = History()
         state = FitState(epochs, steps, history, records, schedule, callbacks,
@@ -380,45 +357,8 @@ def _groups(items, size):
         yield itertools.chain((item,), itertools.islice(items, size - 1))
 
 
-def _check_shared(model):
-    """Raise if layers share a Parameter: the gradient of one would overwrite that of the other."""
-    names = {}
-    for name, parameter in model.named_parameters():
-        if (other := names.setdefault(id(parameter), name)) != name:
-            raise ValueError("model must have a Parameter of its own for each place, "
-                             f"{name} is the same as {other}")
-
-
-def _kind(value):
-    """What an error calls something that is no such thing."""
-    return f"the class {value.__name__} itself" if isinstance(value, type) else repr(value)
-
-
 def _limit(value, name):
     return value if value is None else _check.positive(value, name)
-
-
-def _check_schedule(schedule, epochs, batches, names, anew):
-    """Raise unless the schedule is one, and long enough; `names` are those in the history.
-
-    `anew`: what it has done so far will be what a checkpoint says, as part of these epochs.
-    """
-    if schedule is None:
-        return
-    if not isinstance(schedule, Schedule):
-        raise TypeError(f"schedule must be a cycnn.schedules.Schedule, got "
-                        f"{type(schedule).__name__}")
-    if isinstance(schedule, ReduceLROnPlateau):
-        schedule.check_monitor(names)
-    batchwise = schedule.interval == "batch"
-    total = schedule.total_steps
-    if total is None or batchwise and batches is None:
-        return
-    steps = epochs * batches if batchwise else epochs
-    done = 0 if anew else schedule.last_step
-    if done + steps > total:
-        raise ValueError(f"schedule is made for {total} {'batches' if batchwise else 'epochs'} and "
-                         f"has done {done}, this fit needs {steps}: give it total_steps={steps}")
 
 
 def _record(history, state, scores, seconds):
