@@ -4,8 +4,8 @@ Images in planes (channels first) come as images of one channel.
 """
 
 from cython.parallel cimport prange
-from libc.string cimport memset
 
+from .buffers cimport clear
 from .tile cimport real
 from .windows cimport Window, window
 
@@ -174,14 +174,3 @@ cdef inline void spread_image(const real *dy, real *dx, Py_ssize_t pixels, Py_ss
         for p in range(pixels):
             for c in range(channels):
                 dx[p * channels + c] = dy[c] / pixels
-
-
-cdef inline void clear(real *dx, Py_ssize_t pixels, Py_ssize_t channels,
-                       Py_ssize_t count) noexcept nogil:
-    """dx = 0 at `count` of the `channels` of all pixels."""
-    cdef Py_ssize_t p
-    if count == channels:
-        memset(dx, 0, pixels * channels * sizeof(real))
-    else:
-        for p in range(pixels):
-            memset(dx + p * channels, 0, count * sizeof(real))

@@ -77,3 +77,14 @@ cdef inline void copy_padded(const real *image, Py_ssize_t height, Py_ssize_t wi
             memcpy(buffer + left * channels, source, (right - left) * channels * sizeof(real))
             memset(buffer + right * channels, 0, (n_columns - right) * channels * sizeof(real))
         buffer += n_columns * channels
+
+
+cdef inline void clear(real *x, Py_ssize_t pixels, Py_ssize_t channels,
+                       Py_ssize_t count) noexcept nogil:
+    """x = 0 at `count` of the `channels` of all pixels."""
+    cdef Py_ssize_t p
+    if count == channels:
+        memset(x, 0, pixels * channels * sizeof(real))
+    else:
+        for p in range(pixels):
+            memset(x + p * channels, 0, count * sizeof(real))

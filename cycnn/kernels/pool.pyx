@@ -4,8 +4,8 @@ Images in planes (channels first) come as images of one channel.
 """
 
 from cython.parallel cimport prange
-from libc.string cimport memset
 
+from .buffers cimport clear
 from .tile cimport lanes_of, real
 from .windows cimport Window, window
 
@@ -176,17 +176,6 @@ cdef inline void scatter_window(const real *dy, const tap *winner, real *corner,
             corner[winner[c] // kernel_w * down + winner[c] % kernel_w * right + c] += dy[c]
         else:
             corner[offset[winner[c]] + c] += dy[c]
-
-
-cdef inline void clear(real *dx, Py_ssize_t pixels, Py_ssize_t channels,
-                       Py_ssize_t count) noexcept nogil:
-    """dx = 0 at `count` of the `channels` of all pixels."""
-    cdef Py_ssize_t p
-    if count == channels:
-        memset(dx, 0, pixels * channels * sizeof(real))
-    else:
-        for p in range(pixels):
-            memset(dx + p * channels, 0, count * sizeof(real))
 
 
 def winners_to_indices(const tap[:, :, :, ::1] winners, long long[:, :, :, ::1] indices,

@@ -19,22 +19,15 @@ from .buffers cimport address, address_of_4d, allocate, set_apart, whole_lines
 from .relu cimport mask_with
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_FIT, STRIPS_ROWS, Strips, Window, advance,
                       cut, lay_out, open_window, spread_numbers, strips_sum)
+from .strips_store cimport maxima_numbers, part, store_maxima
 from .tile cimport F32_LANES, F64_LANES, lanes_of, real
 
 #: {bytes of one number: how many of them a vector holds}
 LANES = {4: F32_LANES, 8: F64_LANES}
 
 cdef extern from "strips.h":
-    void f32_strips_part(const float *source, Py_ssize_t count, float *const *to) noexcept nogil
-    void f64_strips_part(const double *source, Py_ssize_t count, double *const *to) noexcept nogil
     void f32_strips_send_for(float *const *to, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
     void f64_strips_send_for(double *const *to, Py_ssize_t begin, Py_ssize_t end) noexcept nogil
-    void f32_strips_pool(const float *upper, const float *lower, Py_ssize_t windows,
-                         Py_ssize_t channels, int relu, float *y, float *won) noexcept nogil
-    void f64_strips_pool(const double *upper, const double *lower, Py_ssize_t windows,
-                         Py_ssize_t channels, int relu, double *y, double *won) noexcept nogil
-    void f32_strips_bytes(const float *won, Py_ssize_t n, unsigned char *to) noexcept nogil
-    void f64_strips_bytes(const double *won, Py_ssize_t n, unsigned char *to) noexcept nogil
     void f32_strips_tile(int rows, int columns, const strips_sum *s, const float *x,
                          const float *weight, const float *bias, float *out) noexcept nogil
     void f64_strips_tile(int rows, int columns, const strips_sum *s, const double *x,
@@ -168,8 +161,9 @@ cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const r
                                        * sizeof(real))
     cdef size_t unused_size = whole_lines(strips.columns.dst_size * dst_channels * sizeof(real))
     cdef size_t thread_size = window_size + out_size + unused_size
-    if s.pool:      # the second row of the windows; their maxima and winners; the winners parted
-        thread_size += 3 * out_size
+    if s.pool:      # the second row of the windows, and what finds their maxima
+        thread_size += out_size + whole_lines(
+            maxima_numbers(lanes, strips.columns.dst_size, dst_channels) * sizeof(real))
     if s.src_winners:
         thread_size += whole_lines(
             spread_numbers(lanes, strips.columns.src_size, src_channels) * sizeof(real))
@@ -266,7 +260,9 @@ cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src, real *d
             compute_row(s, s.plans, base, packed, bias, out + grid_row % 2 * length * strips.lanes,
                         NULL)
             if grid_row % 2:
-                store_maxima(s, &w, grid_row // 2, dst, unused, out)
+                store_maxima(strips, &w, grid_row // 2, s.dst_channels, s.relu, out,
+                             out + length * strips.lanes, out + 2 * length * strips.lanes, unused,
+                             dst, s.winners)
             continue
         for phase in range(rows.n_phases):
             any_row = False
@@ -287,52 +283,6 @@ cdef void sweep_group(const Sweep *s, Py_ssize_t group, const real *src, real *d
                 for lane in range(strips.lanes):
                     if to[lane] != unused:
                         mask_with(to[lane], positive + (to[lane] - dst), length)
-
-
-cdef void store_maxima(const Sweep *s, const Window *w, Py_ssize_t pair, real *dst, real *unused,
-                       real *out) noexcept nogil:
-    """The maxima, and the winners if wanted, of the two rows in `out`, the `pair`-th of the strips.
-
-    What follows the rows in `out` is used, too.
-    """
-    cdef const Strips *strips = &s.strips
-    cdef Py_ssize_t row_length = strips.columns.dst_size * s.dst_channels * strips.lanes
-    cdef Py_ssize_t windows = strips.columns.dst_size // 2, count = windows * s.dst_channels
-    cdef Py_ssize_t height = strips.rows.dst_size // 2, lane, row
-    cdef Py_ssize_t at[MOST_LANES]
-    cdef real *to[MOST_LANES]
-    cdef real *best = out + 2 * row_length
-    cdef real *won = best + count * strips.lanes
-    cdef real *parted = won + count * strips.lanes
-    if real is float:
-        f32_strips_pool(out, out + row_length, windows, s.dst_channels, s.relu, best, won)
-    else:
-        f64_strips_pool(out, out + row_length, windows, s.dst_channels, s.relu, best, won)
-    for lane in range(strips.lanes):
-        row = w.begin[lane] // 2 + pair
-        at[lane], to[lane] = -1, unused
-        if w.image[lane] >= 0 and row < height:
-            at[lane] = (w.image[lane] * height + row) * count
-            to[lane] = dst + at[lane]
-    part(best, count, to)
-    if s.winners:
-        for lane in range(strips.lanes):
-            to[lane] = parted + lane * count
-        part(won, count, to)
-        for lane in range(strips.lanes):
-            if at[lane] < 0:
-                continue
-            if real is float:
-                f32_strips_bytes(to[lane], count, s.winners + at[lane])
-            else:
-                f64_strips_bytes(to[lane], count, s.winners + at[lane])
-
-
-cdef inline void part(const real *source, Py_ssize_t count, real *const *to) noexcept nogil:
-    if real is float:
-        f32_strips_part(source, count, to)
-    else:
-        f64_strips_part(source, count, to)
 
 
 cdef void compute_row(const Sweep *s, const Plan *plan, const real *base, const real *packed,

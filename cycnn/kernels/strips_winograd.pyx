@@ -19,20 +19,13 @@ from .buffers cimport address, address_of_4d, allocate, whole_lines
 from .relu cimport mask_with
 from .strips cimport (MOST_LANES, STRIPS_FIT, STRIPS_ROWS, Strips, Window, interleave, open_window,
                       spread_numbers)
+from .strips_store cimport maxima_numbers, part, store_maxima
 from .strips_winograd cimport (LINES, MOST_TAPS, STRIPS_TILE, STRIPS_WINOGRAD_COLUMNS,
                                advance_lines, cut_tiles, line_of, odd_lines, strips_lines,
                                strips_winograd, tile_axis)
 from .tile cimport lanes_of, real
 
 cdef extern from "strips_winograd.h":
-    void f32_strips_part(const float *source, Py_ssize_t count, float *const *to) noexcept nogil
-    void f64_strips_part(const double *source, Py_ssize_t count, double *const *to) noexcept nogil
-    void f32_strips_pool(const float *upper, const float *lower, Py_ssize_t windows,
-                         Py_ssize_t channels, int relu, float *y, float *won) noexcept nogil
-    void f64_strips_pool(const double *upper, const double *lower, Py_ssize_t windows,
-                         Py_ssize_t channels, int relu, double *y, double *won) noexcept nogil
-    void f32_strips_bytes(const float *won, Py_ssize_t n, unsigned char *to) noexcept nogil
-    void f64_strips_bytes(const double *won, Py_ssize_t n, unsigned char *to) noexcept nogil
     void f32_strips_winograd_tiles(const strips_winograd *w, const strips_lines *lines,
                                    const float *weight, const float *bias, Py_ssize_t tiles,
                                    float *values, float *products, float *sums,
@@ -200,7 +193,8 @@ cdef void measure(const Sweep *s, Py_ssize_t itemsize, Buffers *b) noexcept nogi
     b.pooled = b.unused + whole_lines(row * itemsize)
     b.spread = b.pooled
     if s.pool:
-        b.spread += 3 * whole_lines(row // 2 * strips.lanes * itemsize)
+        b.spread += whole_lines(
+            maxima_numbers(strips.lanes, strips.columns.dst_size, w.dst_channels) * itemsize)
     b.size = b.spread
     if s.src_winners:
         b.size += whole_lines(
@@ -266,8 +260,10 @@ cdef void sweep_group(const Sweep *s, const Buffers *b, Py_ssize_t group, const 
                 <real *>(memory + b.products), <real *>(memory + b.sums), out)
         if s.pool:
             for i in range(STRIPS_TILE // 2):
-                store_maxima(s, b, &window, tile_row * (STRIPS_TILE // 2) + i, dst,
-                             out + 2 * i * w.dst_row, memory)
+                store_maxima(strips, &window, tile_row * (STRIPS_TILE // 2) + i, w.dst_channels,
+                             s.relu, out + 2 * i * w.dst_row, out + (2 * i + 1) * w.dst_row,
+                             <real *>(memory + b.pooled), <real *>(memory + b.unused), dst,
+                             s.winners)
         else:
             for i in range(STRIPS_TILE):
                 store_row(s, b, &window, tile_row * STRIPS_TILE + i, dst, out + i * w.dst_row,
@@ -293,49 +289,3 @@ cdef void store_row(const Sweep *s, const Buffers *b, const Window *window, Py_s
         for lane in range(strips.lanes):
             if to[lane] != unused:
                 mask_with(to[lane], positive + (to[lane] - dst), length)
-
-
-cdef void store_maxima(const Sweep *s, const Buffers *b, const Window *window, Py_ssize_t below,
-                       real *dst, const real *out, char *memory) noexcept nogil:
-    """The maxima of two rows, the `below`-th pair of the strips, and the winners if wanted."""
-    cdef const Strips *strips = &s.strips
-    cdef Py_ssize_t windows = strips.columns.dst_size // 2
-    cdef Py_ssize_t count = windows * s.tiles.dst_channels
-    cdef Py_ssize_t height = strips.rows.dst_size // 2, lane, row
-    cdef Py_ssize_t at[MOST_LANES]
-    cdef real *to[MOST_LANES]
-    cdef real *unused = <real *>(memory + b.unused)
-    cdef real *best = <real *>(memory + b.pooled)
-    cdef real *won = best + count * strips.lanes
-    cdef real *parted = won + count * strips.lanes
-    if real is float:
-        f32_strips_pool(out, out + s.tiles.dst_row, windows, s.tiles.dst_channels, s.relu, best,
-                        won)
-    else:
-        f64_strips_pool(out, out + s.tiles.dst_row, windows, s.tiles.dst_channels, s.relu, best,
-                        won)
-    for lane in range(strips.lanes):
-        row = window.begin[lane] * (STRIPS_TILE // 2) + below
-        at[lane], to[lane] = -1, unused
-        if window.image[lane] >= 0 and row < height:
-            at[lane] = (window.image[lane] * height + row) * count
-            to[lane] = dst + at[lane]
-    part(best, count, to)
-    if s.winners:
-        for lane in range(strips.lanes):
-            to[lane] = parted + lane * count
-        part(won, count, to)
-        for lane in range(strips.lanes):
-            if at[lane] < 0:
-                continue
-            if real is float:
-                f32_strips_bytes(to[lane], count, s.winners + at[lane])
-            else:
-                f64_strips_bytes(to[lane], count, s.winners + at[lane])
-
-
-cdef inline void part(const real *source, Py_ssize_t count, real *const *to) noexcept nogil:
-    if real is float:
-        f32_strips_part(source, count, to)
-    else:
-        f64_strips_part(source, count, to)

@@ -49,6 +49,9 @@ cdef inline void sgd_range(real *w, real scale, const real *g, real *v, Py_ssize
         sgd_momentum(w, scale, g, v, n, lr, momentum, weight_decay, nesterov, first)
 
 
+# Weights beyond L2 wait for nothing but L3. On an AMD EPYC this loop took as long for 1.2 million
+# (103 us, one thread) as reading both arrays does (101 us, 95 GB/s). Prefetches made it a quarter
+# slower, stores past the caches 2.5 times as slow; huge pages and longer tasks changed nothing.
 cdef inline void sgd_bare(real *w, real scale, const real *g, Py_ssize_t n, real lr) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
