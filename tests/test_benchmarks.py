@@ -44,7 +44,7 @@ def quick(tmp_path_factory):
 def test_all_suites_run(quick):
     _, suites, _ = quick
     assert list(suites) == ["training", "inference", "kernels", "pools", "optimizers", "memory",
-                            "scaling", "errors", "resnet"]
+                            "scaling", "errors", "resnet", "accuracy"]
     for name in ("training", "inference"):
         assert [(result["net"], result["batch"]) for result in suites[name]] == [("A", 1), ("A", 2)]
     assert {result["pass"] for result in suites["kernels"]} == PASSES
@@ -69,7 +69,8 @@ def test_numbers_come_with_quartiles_and_peak(quick):
 def test_peers_where_they_are_installed(quick):
     printed, suites, _ = quick
     torch, onnx = installed("torch"), installed("onnxruntime") and installed("onnx")
-    for name in ("training", "inference", "kernels", "pools", "optimizers", "memory", "resnet"):
+    for name in ("training", "inference", "kernels", "pools", "optimizers", "memory", "resnet",
+                 "accuracy"):
         for result in suites[name]:
             assert ("ratio" in result) == torch
     for result in suites["optimizers"]:         # PyTorch has no fused RMSprop
@@ -95,6 +96,15 @@ def test_errors_are_those_of_float32(quick):
     for result in suites["errors"]:
         bound = {"direct": 2e-6, "winograd": 2e-5}[result["algorithm"]]
         assert 0 < result["rms_of_largest"] < result["largest_of_largest"] < bound
+
+
+def test_both_sides_learn(quick):
+    _, suites, _ = quick
+    (result,) = suites["accuracy"]
+    # One epoch over 1,437 digits of ten kinds: chance is 0.1.
+    for name in ("accuracy", "torch_accuracy"):
+        if name in result:
+            assert 0.2 < result[name] <= 1
 
 
 def test_what_is_written(quick):
