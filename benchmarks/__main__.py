@@ -13,8 +13,8 @@ import numpy as np
 
 import cycnn as cn
 
-from . import (accuracy, charts, errors, inference, kernels, memory, nets, optimizers, peers, peers_onnx,
-               pools, resnet, scaling, summary, training)
+from . import (accuracy, charts, errors, inference, kernels, memory, nets, optimizers, peers,
+               peers_onnx, pools, resnet, scaling, summary, training)
 
 # A suite is a module: `run` yields results, which `cells` turns into rows of a table with COLUMNS;
 # `notes` go under it. PEERS: the key of a ratio in a result, and whose time it is a ratio of.
