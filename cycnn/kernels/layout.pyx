@@ -109,6 +109,10 @@ cdef inline void normalise(const pixel *x, Py_ssize_t source, real *y, Py_ssize_
         for p in range(pixels):
             for c in range(channels):
                 y[p * channels + c] = (<real>x[p * channels + c] - mean[c]) * scale[c]
+    elif channels == 1:                 # so that the compiler knows that all lie side by side
+        m, s = mean[0], scale[0]
+        for p in range(pixels):
+            y[p] = (<real>x[p] - m) * s
     else:
         for c in range(channels):
             m, s = mean[c], scale[c]
