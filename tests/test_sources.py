@@ -288,3 +288,11 @@ class TestDownload:
         (server / f"{FILES[3]}.gz").unlink()
         with pytest.raises(data.DataNotFoundError, match="404"):
             data.load("mnist")
+
+    def test_without_a_network_no_empty_folder_is_left(self, tmp_path, nowhere):
+        pytest.importorskip("pooch")
+        pytest.importorskip("tqdm")
+        (tmp_path / "here").mkdir()
+        with pytest.raises(data.DataNotFoundError, match="127.0.0.1"):
+            data.load("mnist", data_dir=tmp_path / "here/deep/er")
+        assert not list((tmp_path / "here").iterdir())

@@ -1,5 +1,6 @@
 """MNIST and Fashion-MNIST: where they are looked for, and how they are downloaded."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -163,6 +164,7 @@ def _download(name, target, refused):
         require("tqdm", extra="download", purpose=purpose)
     except ImportError as error:
         raise _not_found(name, refused, [str(error)]) from None
+    new_folders = [folder for folder in (target, *target.parents) if not folder.exists()]
     files = []
     for file_name in (f"{name}.gz" for name in TRAIN_FILES + TEST_FILES):
         failures = []
@@ -175,6 +177,9 @@ def _download(name, target, refused):
             except (OSError, ValueError) as error:      # no network; a wrong checksum
                 failures.append(f"{mirror}{file_name}: {_short(error)}")
         else:
+            with contextlib.suppress(OSError):          # from the innermost; one that is not empty
+                for folder in new_folders:
+                    folder.rmdir()
             raise _not_found(name, refused, failures)
     return files
 
