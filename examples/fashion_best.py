@@ -1,20 +1,21 @@
-"""Fashion-MNIST as well as half an hour on two cores allows: six convolutions in three stages."""
+"""Fashion-MNIST as well as half an hour on two cores allows: nine convolutions, two of every three
+in a residual block."""
 
 import cycnn as cn
 import recipe
 from cycnn.data.augment import Compose, RandomErasing, RandomHorizontalFlip, RandomShift
 from cycnn.data.views import horizontal_flip, identity
-from recipe import block
+from recipe import block, residual
 
 EPOCHS = 20
-WIDTHS = 48, 96, 192
+WIDTHS = 32, 64, 128
 
 
 def network(train, seed):
     cn.manual_seed(seed)
     layers, channels = [], train.images.shape[1]
     for width in WIDTHS:
-        layers += [*block(channels, width), *block(width, width), cn.MaxPool2d(2)]
+        layers += [*block(channels, width), residual(width), cn.MaxPool2d(2)]
         channels = width
     layers[-1] = cn.GlobalAvgPool2d()               # in the place of the last pool
     return cn.Sequential(*layers, cn.Flatten(), cn.Linear(channels, len(train.classes)))

@@ -5,13 +5,9 @@ import cycnn as cn
 import recipe
 from cycnn.data.augment import Compose, RandomErasing, RandomHorizontalFlip, RandomShift
 from cycnn.data.views import horizontal_flip, identity
-from recipe import block
+from recipe import block, residual
 
 EPOCHS = 20
-
-
-def residual(width):
-    return cn.Residual(cn.Sequential(*block(width, width), *block(width, width)))
 
 
 def network(train, seed):

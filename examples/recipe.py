@@ -84,6 +84,11 @@ def block(channels, width):
     return [cn.Conv2d(channels, width, 3, padding=1, bias=False), cn.BatchNorm2d(width), cn.ReLU()]
 
 
+def residual(width):
+    """Two blocks, and a way around them."""
+    return cn.Residual(cn.Sequential(*block(width, width), *block(width, width)))
+
+
 def fit_average(model, train, seed, epochs, *, lr, weight_decay, label_smoothing, augment,
                 batch_size=128, decay=0.999, **options):
     """Train with a one-cycle schedule; the model gets the average of its weights along the way."""
