@@ -19,7 +19,7 @@ def network(train, seed):
 
 
 def fit(model, train, seed, epochs, **options):
-    augment = Compose([RandomHorizontalFlip(), RandomShift(2), RandomErasing()])
+    augment = Compose([RandomHorizontalFlip(), RandomShift(2), RandomErasing(scale=(0.02, 0.2))])
     return recipe.fit_average(model, train, seed, epochs, lr=0.2, weight_decay=3e-4,
                               label_smoothing=0.1, augment=augment, **options)
 
