@@ -127,7 +127,8 @@ def arguments(text, epochs):
 
 def natural(text, least=0):
     if not text.isdecimal() or not least <= int(text) < 2**31:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, "
+                                         f"got {text!r}")
     return int(text)
 
 
