@@ -38,6 +38,7 @@ SCHEDULES = {
 #: The names of files that `--log` can write, by their ends.
 LOGS = {".jsonl": JSONLinesLog, ".csv": CSVLog}
 
+
 def augmentation(text):
     """[(name, number)] of a list such as ``shift:2,flip,rotate:10``.
 
@@ -99,7 +100,7 @@ class Recipe:
         self.schedule = SCHEDULES[args.schedule](optimizer, steps)
         # With a warm-up, for without one a short training would end with its first weights.
         ema = None if args.ema is None else cn.ExponentialMovingAverage(
-            model.parameters(), args.ema, warmup=True)
+            model, args.ema, warmup=True)
         self.trainer = cn.Trainer(
             model, optimizer, cn.CrossEntropyLoss(label_smoothing=args.label_smoothing),
             seed=args.seed, ema=ema)
