@@ -72,13 +72,12 @@ def save(path, trainer, state, averaged=False):
         "callbacks": [[type(callback).__name__, callback.state_dict()]
                       for callback in _that_remember(state.callbacks)],
     }
-    model, averages = trainer.model, contextlib.nullcontext()
-    if averaged and trainer.ema is not None:
+    model, averaged = trainer.model, averaged and trainer.ema is not None
+    if averaged:
         content["weights"] = {name: array.copy() for name, array in model.state_dict().items()}
-        averages = trainer.ema.average_parameters()
     tensors = {}
     text = json.dumps(_packed(content, tensors))
-    with averages:
+    with trainer.averaged_weights() if averaged else contextlib.nullcontext():
         data = safetensors.save({**model.state_dict(), **tensors},
                                 {"cycnn": serialization.describe(model), "checkpoint": text})
     serialization.write(path, data, ".tmp")

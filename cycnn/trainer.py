@@ -174,8 +174,7 @@ class Trainer:
                     first = 0
                     scores = {}
                     if validation is not None:
-                        with (self.ema.average_parameters() if self.ema
-                              else contextlib.nullcontext()):
+                        with self.averaged_weights():
                             scores = self._evaluate(validation)
                     _record(history, state, scores, time.perf_counter() - started)
                     if schedule is not None:
@@ -229,6 +228,10 @@ class Trainer:
     def predict(self, images, batch_size=_EVALUATION_BATCH, views=None):
         """The number of the most probable class: see :meth:`cycnn.Module.predict`."""
         return self.model.predict(images, batch_size, views)
+
+    def averaged_weights(self):
+        """Within a block the model has the averaged weights, where there are such."""
+        return self.ema.average_parameters() if self.ema else contextlib.nullcontext()
 
     def _source(self, data, name, epochs=1, steps=None, augment=None, view=None):
         """`data` as a source of batches, checked by a run of the model with none of the images."""

@@ -1,6 +1,5 @@
 """When enough is enough: no more progress, or no more time."""
 
-import contextlib
 import time
 
 import numpy as np
@@ -59,8 +58,7 @@ class EarlyStopping(Callback):
         if self.monitor.better(state):
             self.wait = 0
             if self.restore_best_weights:
-                with (trainer.ema.average_parameters() if trainer.ema
-                      else contextlib.nullcontext()):
+                with trainer.averaged_weights():
                     self._weights = {name: np.array(array)
                                      for name, array in trainer.model.state_dict().items()}
         else:
