@@ -1,4 +1,4 @@
-"""What the accuracy programs share: arguments, a training for each seed, a table and a picture.
+"""What the accuracy programs share: a training for each seed, a table and a picture.
 
 A program gives two functions, `network(train, seed)`, which makes a network for a data set, and
 `fit(model, train, seed, epochs, **options)`, which trains it and returns the history; `fit_average`
@@ -8,14 +8,11 @@ The test images are looked at once, after the last epoch. `--validate` holds out
 training images and looks at these instead: so the recipes were chosen.
 """
 
-import argparse
 import statistics
-import sys
 import time
 
 import cycnn as cn
-
-ERRORS = ValueError, OSError, ImportError, FloatingPointError, MemoryError
+import program
 
 
 def run(text, data, network, fit, epochs, views=None):
@@ -34,19 +31,13 @@ def run(text, data, network, fit, epochs, views=None):
     views : list of callables, optional
         Of each test image, whose probabilities are averaged: see `cycnn.data.views`.
     """
-    options = arguments(text, epochs)
-    try:
-        if options.threads:
-            cn.set_num_threads(options.threads)
-        train, test = cn.data.load(data, data_dir=options.data_dir)
+    def work(options):
+        train, test = program.load(data, options)
         if options.validate:
             train, test = cn.data.split(train, 1 / 6)
         train_all(options, train, test, network, fit, views)
-    except ERRORS as error:
-        print(f"{options.name}: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+
+    program.main(text, work, lambda parser: add_arguments(parser, epochs))
 
 
 def train_all(options, train, test, network, fit, views):
@@ -104,33 +95,10 @@ def fit_average(model, train, seed, epochs, *, lr, weight_decay, label_smoothing
     return history
 
 
-def arguments(text, epochs):
-    parser = argparse.ArgumentParser(description=text)
-    parser.add_argument("--data-dir", metavar="DIR", help="where the images are looked for first")
-    parser.add_argument("--seeds", type=natural, nargs="+", default=[0], metavar="N",
+def add_arguments(parser, epochs):
+    parser.add_argument("--seeds", type=program.natural, nargs="+", default=[0], metavar="N",
                         help="a training with each of them (default: 0)")
-    parser.add_argument("--epochs", type=positive, default=epochs, metavar="N",
+    parser.add_argument("--epochs", type=program.positive, default=epochs, metavar="N",
                         help="passes over the images (default: %(default)s)")
-    parser.add_argument("--threads", type=positive, metavar="N",
-                        help="default: all that the process may use")
     parser.add_argument("--validate", action="store_true",
                         help="hold out a sixth of the training images, and test on these")
-    parser.add_argument("--no-progress", dest="progress", action="store_false", default=None,
-                        help="no progress bar")
-    parser.add_argument("--output", metavar="NAME", default=parser.prog.removesuffix(".py"),
-                        help="the first model goes to NAME.safetensors, how it was trained to "
-                             "NAME.png (default: %(default)s)")
-    options = parser.parse_args()
-    options.name = parser.prog
-    return options
-
-
-def natural(text, least=0):
-    if not text.isdecimal() or not least <= int(text) < 2**31:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, "
-                                         f"got {text!r}")
-    return int(text)
-
-
-def positive(text):
-    return natural(text, 1)

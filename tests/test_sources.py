@@ -204,6 +204,21 @@ class TestSearch:
         with pytest.raises(data.DataNotFoundError, match="download=False"):
             data.load("mnist", download=False)
 
+    def test_a_folder_alone(self, tmp_path, monkeypatch, nowhere, rng):
+        """Held to `data_dir`, it takes neither what lies elsewhere nor the network."""
+        monkeypatch.setenv("CYCNN_DATA", str(tmp_path / "env"))
+        write_idx_set(tmp_path / "env", idx_set(rng))
+        given = tmp_path / "given"
+        with pytest.raises(data.DataNotFoundError) as caught:
+            data.load("mnist", data_dir=given, elsewhere=False)
+        assert str(given) in str(caught.value) and str(tmp_path / "env") not in str(caught.value)
+        assert "http://127.0.0.1:9/" not in str(caught.value).split("To get it by hand")[0]
+        assert not given.exists()
+        write_idx_set(given / "mnist", idx_set(rng, train=9))
+        assert len(data.load("mnist", data_dir=given, elsewhere=False)[0]) == 9
+        with pytest.raises(ValueError, match="data_dir must be a folder .* got None"):
+            data.load("mnist", elsewhere=False)
+
     def test_without_pooch_the_extra_is_named(self, monkeypatch, nowhere):
         monkeypatch.setitem(sys.modules, "pooch", None)
         with pytest.raises(data.DataNotFoundError) as caught:

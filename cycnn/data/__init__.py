@@ -22,7 +22,7 @@ NAMES = ["digits", *SOURCES]
 
 
 def load(name_or_path, data_dir=None, image_size=None, test_fraction=0.2, channels=None,
-         download=True):
+         download=True, elsewhere=True):
     """A data set as two: the images to train on and those held out to test with.
 
     Parameters
@@ -42,6 +42,8 @@ def load(name_or_path, data_dir=None, image_size=None, test_fraction=0.2, channe
         Read the pictures of a folder as grey or as colour; by default as they are.
     download : bool
         Whether MNIST and Fashion-MNIST may be downloaded where they are not found.
+    elsewhere : bool
+        False holds it to `data_dir`: the other places are not looked in, nothing is downloaded.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def load(name_or_path, data_dir=None, image_size=None, test_fraction=0.2, channe
     if name_or_path == "digits":
         return load_digits()
     if name_or_path in SOURCES:
-        return load_source(name_or_path, data_dir, download)
+        return load_source(name_or_path, data_dir, download, elsewhere)
     if path.is_dir():
         return load_folder(path, image_size, test_fraction, channels)
     known = f"the known ones are {', '.join(NAMES)}, a folder of pictures, and an .npz file"

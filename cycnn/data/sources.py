@@ -72,7 +72,7 @@ class DataNotFoundError(FileNotFoundError):
     """A data set is in none of the places it is looked for in, and cannot be downloaded."""
 
 
-def load_source(name, data_dir=None, download=True):
+def load_source(name, data_dir=None, download=True, elsewhere=True):
     """MNIST or Fashion-MNIST as (train, test), from disk or else from the network.
 
     Parameters
@@ -83,32 +83,37 @@ def load_source(name, data_dir=None, download=True):
         The folder to look in first, and to download to.
     download : bool
         Whether the network may be used.
+    elsewhere : bool
+        False looks in `data_dir` alone, and does not use the network.
 
     Raises
     ------
     DataNotFoundError
         If the files are nowhere and could not be downloaded. It lists every place.
     ValueError
-        If a file found is damaged.
+        If a file found is damaged, or no `data_dir` is given to look in alone.
     """
     source = SOURCES[name]
     refused = []
-    for folder in folders(name, data_dir):
+    if not (elsewhere or data_dir):
+        raise ValueError(f"data_dir must be a folder where elsewhere is False, got {data_dir!r}")
+    for folder in folders(name, data_dir, elsewhere):
         files = _files_in(folder, source, refused)
         if files:
             return _read(files, source.classes)
-    if not download:
-        raise _not_found(name, refused, ["the network was not asked (download=False)"])
+    if not (download and elsewhere):
+        asked = "download=False" if elsewhere else "nothing but this folder was to be looked in"
+        raise _not_found(name, refused, [f"the network was not asked ({asked})"])
     target = (Path(data_dir).expanduser() if data_dir else cache_dir()) / name
     return _read(_download(name, target, refused), source.classes)
 
 
-def folders(name, data_dir=None):
+def folders(name, data_dir=None, elsewhere=True):
     """The folders in which the files of `name` are looked for, best first."""
-    roots = [data_dir, os.environ.get("CYCNN_DATA"), cache_dir()]
+    roots = [data_dir, *([os.environ.get("CYCNN_DATA"), cache_dir()] if elsewhere else [])]
     roots = [Path(root).expanduser() for root in roots if root]
     return ([folder for root in roots for folder in (root / name, root)]
-            + [Path(folder) for folder in SOURCES[name].system_folders])
+            + [Path(folder) for folder in SOURCES[name].system_folders if elsewhere])
 
 
 def cache_dir():

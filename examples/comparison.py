@@ -1,0 +1,29 @@
+"""The table at the end of a program: what its model text published, and what came out here."""
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One figure; the speeds, in images a second, stand where the figure took a training.
+
+    `loops` is the speed of the plain NumPy loops of `loops.py`, timed on a few images.
+    """
+
+    figure: str
+    published: str
+    measured: str
+    here: float = None
+    loops: float = None
+
+
+def table(rows):
+    """Print the rows as a table."""
+    print("\n| | published | measured | images a second here | of the loops | factor |",
+          "|---|---|---|---|---|---|", sep="\n")
+    for row in rows:
+        speeds = ["", "", ""]
+        if row.here:
+            speeds[0] = f"{row.here:,.0f}"
+        if row.here and row.loops:
+            speeds[1:] = [f"{row.loops:,.1f}", f"{row.here / row.loops:,.0f}"]
+        print("|", " | ".join([row.figure, row.published, row.measured, *speeds]), "|")

@@ -1,0 +1,101 @@
+"""A convolutional network in plain NumPy loops: what people write by hand to understand it.
+
+Shapes are those of cycnn.functional, (N, C, H, W) for images, so that each function can be held
+against the one of the same name there; arithmetic is in float64. The loops run over the images and
+the output pixels, and with `each=True` over filters or channels too: the two ways in which such
+programs are mostly written. The programs time them beside the kernels, image for image.
+"""
+
+import time
+
+import numpy as np
+
+
+def conv2d(x, weight, bias=None, padding=0, each=False):
+    """Slide the filters over each image: (N, C, H, W) to (N, K, H', W'); bias (K,) or (K, H', W')."""
+    padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    filters, _, height, width = weight.shape
+    rows, columns = padded.shape[2] - height + 1, padded.shape[3] - width + 1
+    y = np.zeros((len(x), filters, rows, columns))
+    for n in range(len(x)):
+        for i in range(rows):
+            for j in range(columns):
+                region = padded[n, :, i:i + height, j:j + width]
+                if each:
+                    for k in range(filters):
+                        y[n, k, i, j] = np.sum(region * weight[k])
+                else:
+                    y[n, :, i, j] = np.sum(region * weight, axis=(1, 2, 3))
+    if bias is None:
+        return y
+    return y + (bias[:, None, None] if bias.ndim == 1 else bias)
+
+
+def conv2d_backward(dy, x, weight, padding=0, input_gradient=True):
+    """The gradients of the images (or None), the filters, and a bias (K, H', W').
+
+    Each product of the forward pass, y += region * weight, goes back twice: to the weight with the
+    region, and to the region with the weight.
+    """
+    padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    dpadded, dweight = np.zeros_like(padded), np.zeros_like(weight)
+    filters, _, height, width = weight.shape
+    for n in range(len(x)):
+        for i in range(dy.shape[2]):
+            for j in range(dy.shape[3]):
+                window = n, slice(None), slice(i, i + height), slice(j, j + width)
+                for k in range(filters):
+                    dweight[k] += dy[n, k, i, j] * padded[window]
+                    if input_gradient:
+                        dpadded[window] += dy[n, k, i, j] * weight[k]
+    inside = slice(padding, padded.shape[2] - padding), slice(padding, padded.shape[3] - padding)
+    return dpadded[:, :, *inside] if input_gradient else None, dweight, dy.sum(axis=0)
+
+
+def max_pool2d(x, size=2, each=False):
+    """The largest number of each window, (N, C, H, W) to (N, C, H // size, W // size)."""
+    y = np.zeros((*x.shape[:2], x.shape[2] // size, x.shape[3] // size))
+    for n, c, i, j in _pixels(y, each):
+        y[n, c, i, j] = np.max(x[n, c, i * size:(i + 1) * size, j * size:(j + 1) * size],
+                               axis=(-2, -1))
+    return y
+
+
+def max_pool2d_backward(dy, x, size=2, each=False):
+    """Each gradient goes where the largest number was: to the first of several equal ones."""
+    dx = np.zeros_like(x)
+    for n, c, i, j in _pixels(dy, each):
+        region = x[n, c, i * size:(i + 1) * size, j * size:(j + 1) * size]
+        winners = region.reshape(-1, size * size).argmax(axis=-1)
+        routed = (np.arange(size * size) == winners[:, None]) * np.reshape(dy[n, c, i, j], (-1, 1))
+        dx[n, c, i * size:(i + 1) * size, j * size:(j + 1) * size] = routed.reshape(region.shape)
+    return dx
+
+
+def cross_entropy(logits, labels):
+    """The mean loss, and its gradient: (softmax - 1 at the label) / N."""
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    own = np.arange(len(labels)), labels
+    loss = -np.log(probabilities[own]).mean()
+    probabilities[own] -= 1
+    return loss, probabilities / len(labels)
+
+
+def images_a_second(step, images, seconds=1.0):
+    """How many images ``step(images)`` takes a second, called until `seconds` have gone by."""
+    step(images[:1])                    # not the first call: it loads what the next ones find
+    started, done = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - started) < seconds:
+        step(images)
+        done += len(images)
+    return done / elapsed
+
+
+def _pixels(y, each):
+    """The indices of the pixels of `y`, channel by channel or all channels at once."""
+    for n in range(y.shape[0]):
+        for i in range(y.shape[2]):
+            for j in range(y.shape[3]):
+                for c in range(y.shape[1]) if each else [slice(None)]:
+                    yield n, c, i, j
