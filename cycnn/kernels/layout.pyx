@@ -2,7 +2,7 @@
 
 from cython.parallel cimport prange
 
-from .buffers cimport address
+from .buffers cimport CACHE_LINE, address
 
 ctypedef fused real:
     float
@@ -19,9 +19,16 @@ cdef extern from "transpose.h":
     void f64_transpose(const double *x, Py_ssize_t x_row, Py_ssize_t rows, Py_ssize_t columns,
                        double *y, Py_ssize_t y_row, Py_ssize_t ahead) nogil
 
-# The shortest piece of an image's longer axis that is worth a task of its own.
+cdef extern from "simd.h":
+    void PREFETCH(const void *p) noexcept nogil
+
 cdef enum:
+    # The shortest piece of an image's longer axis that is worth a task of its own.
     PIECE = 256
+    # Stored images lie anywhere in memory: so many of those to come are sent for, up to so many
+    # bytes of each. What follows in a longer one the processor foresees.
+    AHEAD = 4
+    AHEAD_BYTES = 2048
 
 # One thread runs the loops below without OpenMP: to open a parallel region of one thread costs as
 # much as a small array.
@@ -92,10 +99,19 @@ def gather(const pixel[:, ::1] images, const long long[::1] indices, const real[
     with nogil:
         if threads == 1:
             for b in range(size):
+                send_for(source, index[min(b + AHEAD, size - 1)], pixels * channels)
                 normalise(source, index[b], y, b, m, s, pixels, channels, channels_last)
         else:
             for b in prange(size, num_threads=threads, schedule="static"):
+                send_for(source, index[min(b + AHEAD, size - 1)], pixels * channels)
                 normalise(source, index[b], y, b, m, s, pixels, channels, channels_last)
+
+
+cdef inline void send_for(const pixel *x, Py_ssize_t image, Py_ssize_t numbers) noexcept nogil:
+    cdef const char *first = <const char *>(x + image * numbers)
+    cdef Py_ssize_t size = numbers * <Py_ssize_t>sizeof(pixel), line
+    for line in range(min(size, <Py_ssize_t>AHEAD_BYTES) // CACHE_LINE):
+        PREFETCH(first + line * CACHE_LINE)
 
 
 cdef inline void normalise(const pixel *x, Py_ssize_t source, real *y, Py_ssize_t target,

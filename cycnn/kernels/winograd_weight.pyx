@@ -37,7 +37,7 @@ cdef enum:
     TASK_IN = 128
     TASK_OUT = 256
     # Tiles that are worth a chunk of their own: for the sake of threads, and anyhow.
-    CHUNK_TILES = 192
+    CHUNK_TILES = 64
     LARGE_CHUNK_TILES = 768
     SHARES = 16             # that a small batch is divided into, for threads
     MOST_CHUNKS = 16
@@ -96,7 +96,9 @@ cdef int run(Gradient *g, real *dweight, real *dbias, int threads) except -1 nog
     cdef Py_ssize_t columns = (g.padded_out + width - 1) // width
     cdef Py_ssize_t chunks = max(tiles // LARGE_CHUNK_TILES,
                                  min(tiles // CHUNK_TILES, (SHARES + columns - 1) // columns))
-    chunks = max(<Py_ssize_t>1, min(<Py_ssize_t>MOST_CHUNKS, min(chunks, CHUNK_MEMORY // g.size)))
+    chunks = min(<Py_ssize_t>MOST_CHUNKS, min(chunks, CHUNK_MEMORY // g.size))
+    # An even number, which two threads share evenly; or one.
+    chunks = max(<Py_ssize_t>1, chunks // 2 * 2)
     # Which task an output channel is in does not change its bits: threads may count.
     g.tasks_out = (g.dy.channels + TASK_OUT - 1) // TASK_OUT
     if threads > 1:
