@@ -12,7 +12,8 @@ import numpy as np
 
 
 def conv2d(x, weight, bias=None, padding=0, each=False):
-    """Slide the filters over each image: (N, C, H, W) to (N, K, H', W'); bias (K,) or (K, H', W')."""
+    """Slide the filters over each image, (N, C, H, W) to (N, K, H', W'); bias (K,) or (K, H', W').
+    """
     padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     filters, _, height, width = weight.shape
     rows, columns = padded.shape[2] - height + 1, padded.shape[3] - width + 1
@@ -80,6 +81,30 @@ def cross_entropy(logits, labels):
     loss = -np.log(probabilities[own]).mean()
     probabilities[own] -= 1
     return loss, probabilities / len(labels)
+
+
+def train_step(images, labels, arrays, lr, relu=True, each=True):
+    """One step of gradient descent of convolution, ReLU, max-pool, dense layer and softmax.
+
+    `arrays`, the filters, the biases of the filters (or None), the dense weight (10, features) and
+    its biases, are changed in place. Returns the loss before the step.
+    """
+    filters, bias, weight, dense_bias = arrays
+    z = conv2d(images, filters, bias, each=each)
+    a = np.maximum(z, 0) if relu else z
+    pooled = max_pool2d(a, each=each)
+    features = pooled.reshape(len(images), -1)
+    loss, dlogits = cross_entropy(features @ weight.T + dense_bias, labels)
+
+    dpooled = (dlogits @ weight).reshape(pooled.shape)
+    dz = max_pool2d_backward(dpooled, a, each=True) * ((z > 0) if relu else 1)
+    _, dfilters, dbias = conv2d_backward(dz, images, filters, input_gradient=False)
+    filters -= lr * dfilters
+    if bias is not None:
+        bias -= lr * dbias.sum(axis=(1, 2))
+    weight -= lr * dlogits.T @ features
+    dense_bias -= lr * dlogits.sum(axis=0)
+    return loss
 
 
 def images_a_second(step, images, seconds=1.0):
