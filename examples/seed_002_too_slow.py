@@ -71,8 +71,8 @@ def work(options):
     table([Row(f"{len(few):,} images from weights of scale {WEIGHT_SCALE}: loss, accuracy", "none",
                f"{trial['train_loss']:.4f} (ln 10 is {np.log(10):.4f}), "
                f"{trial['train_accuracy']:.2%}"),
-           Row("seconds an epoch", "far too long",
-               f"{seconds:.1f}, of the loops {len(train) / slow:,.0f}"),
+           Row("seconds an epoch (of the loops, scaled from a few images)", "far too long",
+               f"{seconds:.1f} ({len(train) / slow:,.0f})"),
            Row(f"test accuracy after {EPOCHS} epochs", "none",
                f"{np.mean(probabilities.argmax(axis=1) == test.labels):.2%}",
                len(train) / seconds, slow)])
