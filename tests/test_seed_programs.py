@@ -137,6 +137,24 @@ def test_data_that_cannot_be_used_end_it_with_one_line(name, tmp_path, run):
         assert str(data) in errors, (case, errors)
 
 
+@pytest.mark.parametrize("train, test, size", [(1, 1, 6), (7, 3, 9)])
+@pytest.mark.parametrize("name", TEXTS)
+def test_few_and_small_images_are_enough_or_too_few_to_begin(name, train, test, size, tmp_path,
+                                                             run, monkeypatch):
+    def fast(step, images, seconds=1.0):
+        step(images[:1])
+        return 0.5
+
+    monkeypatch.setattr(module("loops", monkeypatch), "images_a_second", fast)
+    write_idx_set(tmp_path / "data", digits(train, test, size))
+    status, output, errors, written = run(name, "--data-dir", tmp_path / "data", "--no-progress")
+    if status == 2:
+        assert errors.count("\n") == 1 and (output, written) == ("", [])
+    else:
+        assert (status, errors) == (0, "") and f"{name.removesuffix('.py')}.png" in written
+        assert "nan" not in output
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_what_it_will_need_is_asked_for_before_it_trains(name, folder, run, monkeypatch):
     status, output, errors, written = run(name, "--data-dir", folder, "--output", "nowhere/plot")
