@@ -1,5 +1,6 @@
 """The table at the end of a program: what its model text published, and what came out here."""
 
+import statistics
 from typing import NamedTuple
 
 
@@ -27,3 +28,10 @@ def table(rows):
         if row.here and row.loops:
             speeds[1:] = [f"{row.loops:,.1f}", f"{row.here / row.loops:,.0f}"]
         print("|", " | ".join([row.figure, row.published, row.measured, *speeds]), "|")
+
+
+def spread(values, form="{:.2%}"):
+    """The mean of what several seeds gave, and the standard deviation where there are several."""
+    values = [float(value) for value in values]
+    text = form.format(statistics.mean(values))
+    return f"{text} ± {form.format(statistics.stdev(values))}" if len(values) > 1 else text

@@ -5,9 +5,12 @@ Ctrl-C ends it with status 130.
 """
 
 import argparse
+import io
+import os
 import sys
 
 import cycnn as cn
+from cycnn._extras import require
 
 ERRORS = ValueError, OSError, ImportError, FloatingPointError, MemoryError
 
@@ -39,6 +42,11 @@ def main(text, work, add_arguments=None):
     try:
         if options.threads:
             cn.set_num_threads(options.threads)
+        # What the end will need, so that no training is for nothing.
+        require("matplotlib.figure", "plot", "drawing a picture")
+        folder = os.path.dirname(options.output)
+        if folder and not os.path.isdir(folder):
+            raise FileNotFoundError(f"--output {options.output}: there is no folder {folder}")
         work(options)
     except ERRORS as error:
         print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
@@ -47,9 +55,72 @@ def main(text, work, add_arguments=None):
         sys.exit(130)
 
 
-def load(name, options):
-    """The data set `name`, of ``--data-dir`` and nowhere else where that is given."""
-    return cn.data.load(name, options.data_dir, elsewhere=options.data_dir is None)
+def add_seeds(parser):
+    """The argument ``--seeds`` of a program that averages."""
+    parser.add_argument("--seeds", type=natural, nargs="+", default=[0, 1, 2, 3, 4], metavar="N",
+                        help="a training with each of them (default: 0 1 2 3 4)")
+
+
+def load(name, options, smallest=1):
+    """The data set `name`, of ``--data-dir`` and nowhere else where that is given.
+
+    Parameters
+    ----------
+    name : str
+    options : argparse.Namespace
+    smallest : int
+        The least height and width that the network can take.
+
+    Returns
+    -------
+    train, test : cycnn.data.Dataset
+
+    Raises
+    ------
+    ValueError
+        If a part has no images, they are too small, or those of one part have another size than
+        those of the other.
+    """
+    train, test = cn.data.load(name, options.data_dir, elsewhere=options.data_dir is None)
+    for part, text in ((train, "training"), (test, "test")):
+        if not len(part):
+            raise ValueError(f"{name}: there are no {text} images{_in(options)}")
+    if train.images.shape[1:] != test.images.shape[1:]:
+        raise ValueError(f"{name}: the training images are {size_of(train)}, the test images "
+                         f"{size_of(test)}{_in(options)}")
+    if min(train.images.shape[2:]) < smallest:
+        raise ValueError(f"{name}: the network needs images of at least {smallest}x{smallest}, "
+                         f"got {size_of(train)}{_in(options)}")
+    return train, test
+
+
+def size_of(data):
+    """The size of a data set's images in words, such as "28x28"."""
+    return "x".join(map(str, data.images.shape[2:]))
+
+
+def progress(steps, options, text):
+    """`steps`, with a progress bar as they are gone through (without tqdm, with nothing)."""
+    if options.progress is False:
+        return steps
+    try:
+        return require("tqdm.auto", "progress", "a progress bar").tqdm(steps, text)
+    except ImportError:
+        return steps
+
+
+def save_picture(figure, options, suffix=""):
+    """Write a matplotlib figure as NAME.png (NAME`suffix`.png), whole or not at all."""
+    picture, path = io.BytesIO(), f"{options.output}{suffix}.png"
+    figure.savefig(picture, format="png", dpi=120)
+    with open(f"{path}.part", "wb") as file:
+        file.write(picture.getvalue())
+    os.replace(f"{path}.part", path)
+    print(f"wrote {path}", flush=True)
+
+
+def _in(options):
+    return f" in {options.data_dir}" if options.data_dir else ""
 
 
 def natural(text, least=0):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import cycnn as cn
-from cycnn.plot import (plot_confusion_matrix, plot_evaluation, plot_history, plot_predictions,
-                        plot_training)
+from cycnn.plot import (plot_confusion_matrix, plot_evaluation, plot_history, plot_images,
+                        plot_predictions, plot_training)
 
 pytest.importorskip("matplotlib")
 GREEN, RED = "#1a7f37", "#cf222e"
@@ -91,7 +91,7 @@ def test_any_image_is_shown(channels, shown, dtype):
 
 @pytest.mark.parametrize("change, text", [
     ({"images": np.zeros((2, 8, 8))}, "images"),
-    ({"images": np.zeros((0, 1, 8, 8))}, "images"),
+    ({"images": np.zeros((0, 1, 8, 8))}, "images"), ({"images": np.zeros((12, 1, 0, 8))}, "images"),
     ({"probabilities": np.ones((3, 3))}, "probabilities"),
     ({"labels": [0, 1]}, "labels"),
     ({"classes": ["a"]}, "classes")])
@@ -99,6 +99,31 @@ def test_bad_input(answers, change, text):
     arguments = dict(zip(("images", "probabilities", "labels", "classes"), answers)) | change
     with pytest.raises(ValueError, match=f"^{text} must be"):
         plot_predictions(**arguments)
+
+
+def test_images_in_a_grid_with_their_labels(answers, tmp_path):
+    images, _, labels, classes = answers
+    figure = plot_images(images, labels, classes, tmp_path / "images.png")
+    shown = [axes for axes in figure.axes if axes.images]
+    np.testing.assert_array_equal([axes.images[0].get_array() for axes in shown], images[:, 0])
+    assert captions(figure) == ["cat", "dog", "a very long c\N{HORIZONTAL ELLIPSIS}"] * 4
+    assert len(figure.axes) == 20 and (tmp_path / "images.png").read_bytes()[:4] == b"\x89PNG"
+    assert captions(plot_images(images, list(labels), most=2)) == ["0", "1"]
+    assert captions(plot_images(images.repeat(3, axis=1) / 255)) == [""] * 12
+
+
+@pytest.mark.parametrize("arguments, error, message", [
+    ((np.zeros((1, 8, 8)),), ValueError, "^images must be"),
+    (([np.zeros((1, 8, 8)), np.zeros((1, 9, 8))],), ValueError, "^images must be"),
+    ((np.zeros((2, 1, 8, 8), "U1"),), TypeError, "^images must be .* real numbers"),
+    ((np.zeros((2, 1, 8, 8)), [0]), ValueError, "^labels must have shape"),
+    ((np.zeros((2, 1, 8, 8)), [0.5, 1]), TypeError, "^labels must be"),
+    ((np.zeros((2, 1, 8, 8)), [0, 2], ["a", "b"]), ValueError, "^labels must be .* below 2"),
+    ((np.zeros((2, 1, 8, 8)), [0, -1], ["a", "b"]), ValueError, "^labels must be at least 0"),
+    ((np.zeros((2, 1, 8, 8)), None, None, None, 0), ValueError, "^most must be")])
+def test_bad_images(arguments, error, message):
+    with pytest.raises(error, match=message):
+        plot_images(*arguments)
 
 
 def test_training_shows_one_of_each_class_and_the_mistakes(history, answers, tmp_path):

@@ -1,15 +1,14 @@
 """The table that `Module.summary` prints."""
 
-import contextlib
 import math
 
 import numpy as np
 
 from .. import batches
 from ..functional import _check
-from .container import Sequential
 from .parameter import Parameter
 from .prediction import dtype_of, evaluation_mode
+from .recording import recording
 
 _HEAD = ("", "Layer", "Output shape", "Parameters", "Multiply-adds", "Memory")
 
@@ -39,7 +38,13 @@ def summary(module, input_shape=None):
         rows.clear()
         module.forward(x)
 
-    with evaluation_mode(module), _recording(module, rows):
+    def record(name, layer, x, y):
+        own = sum(value.data.size for value in vars(layer).values()
+                  if isinstance(value, Parameter))
+        rows.append((name, type(layer).__name__, math.prod(y.shape[1:]), own,
+                     layer.multiply_adds(x.shape[1:], y.shape[1:]), y.shape[1:]))
+
+    with recording(module, record), evaluation_mode(module):
         batches.output_of_none(forward, np.empty((0, *input_shape), dtype))
     parameters = [parameter.data for parameter in module.parameters()]
     outputs = math.prod(input_shape) + sum(row[2] for row in rows)
@@ -58,54 +63,6 @@ def summary(module, input_shape=None):
     table.append(f"Parameters take {size}. Multiply-adds and memory (of the outputs) are those of "
                  "one image.")
     return Summary("\n".join(table))
-
-
-@contextlib.contextmanager
-def _recording(network, rows):
-    """Within the block, each layer's call adds a row; chains are taken apart for it."""
-    names = {network: ""}
-    for name, module in _named_modules(network):
-        names[module] = name
-    replaced = []
-
-    def record(module, x, y):
-        own = sum(value.data.size for value in vars(module).values()
-                  if isinstance(value, Parameter))
-        rows.append((names[module], type(module).__name__, math.prod(y.shape[1:]), own,
-                     module.multiply_adds(x.shape[1:], y.shape[1:]), y.shape[1:]))
-
-    def recorder(module):
-        forward = module.forward
-        if isinstance(module, Sequential):
-            def forward(x):
-                for layer in module:
-                    x = layer.forward(x)
-                return x
-            return forward
-
-        def recorded(x, *arguments, **options):
-            y = forward(x, *arguments, **options)
-            record(module, x, y)
-            return y
-        return recorded
-
-    try:
-        for module in names:
-            replaced.append((module, vars(module).get("forward")))
-            module.forward = recorder(module)
-        yield
-    finally:
-        for module, own in replaced:
-            if own is None:
-                del module.forward
-            else:
-                module.forward = own
-
-
-def _named_modules(module, prefix=""):
-    for name, child in module.named_children():
-        yield prefix + name, child
-        yield from _named_modules(child, f"{prefix}{name}.")
 
 
 def _shape(dims):
