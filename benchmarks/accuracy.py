@@ -1,4 +1,4 @@
-"""Suite `accuracy`: LeNet-5 trained on MNIST to 99 %, whole trainings of cycnn and PyTorch in turn.
+"""Suite `accuracy`: a network trained on MNIST to 99 %, whole trainings of cycnn and PyTorch in turn.
 
 Both follow the recipe of `examples/mnist_seconds.py`: the same network from the same first weights,
 the same loss, optimizer, learning rates, batch size and number of epochs; each shuffles in its own
@@ -45,7 +45,7 @@ def measure(train, test, seed, threads, epochs):
     started = time.perf_counter()
     mnist_seconds.fit(model, train, seed, epochs, progress=False)
     seconds = time.perf_counter() - started
-    result = {"suite": "accuracy", "net": "LeNet-5", "seed": seed, "threads": threads,
+    result = {"suite": "accuracy", "net": "conv5x5(8), conv5x5(16)", "seed": seed, "threads": threads,
               "epochs": epochs, "seconds": seconds,
               "accuracy": float(np.mean(model.predict(test.images) == test.labels))}
     if peers.torch is not None:

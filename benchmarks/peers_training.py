@@ -45,7 +45,7 @@ def training(first, images, labels, seed, epochs, format_):
     torch = peers.torch
 
     def whole():
-        model = lenet5(first).to(memory_format=peers.FORMATS[format_])
+        model = network(first).to(memory_format=peers.FORMATS[format_])
         optimizer = torch.optim.SGD(model.parameters(), recipe.LR, recipe.MOMENTUM,
                                     weight_decay=recipe.WEIGHT_DECAY, nesterov=True)
         steps = epochs * -(-len(images) // recipe.BATCH_SIZE)
@@ -64,13 +64,12 @@ def training(first, images, labels, seed, epochs, format_):
     return whole
 
 
-def lenet5(first):
-    """cycnn.models.lenet5 of torch.nn, with the weights `first`; for images of any size."""
+def network(first):
+    """The recipe's network of torch.nn, with the weights `first`."""
     nn = peers.torch.nn
-    layers = [nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-              nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-              nn.Linear(first["7.weight"].shape[1], 120), nn.ReLU(),
-              nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)]
-    model = nn.Sequential(*layers)
+    (outputs, features), channels = first["7.weight"].shape, first["0.weight"].shape[1]
+    model = nn.Sequential(nn.Conv2d(channels, 8, 5), nn.ReLU(), nn.MaxPool2d(2),
+                          nn.Conv2d(8, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+                          nn.Flatten(), nn.Linear(features, outputs))
     model.load_state_dict({key: peers.torch.tensor(value) for key, value in first.items()})
     return model

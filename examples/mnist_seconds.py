@@ -1,15 +1,20 @@
-"""LeNet-5 learns MNIST's digits to 99 % in a few seconds."""
+"""Two small convolutions and one linear layer learn MNIST's digits to 99 % in a few seconds."""
 
 import cycnn as cn
 
-EPOCHS, BATCH_SIZE = 4, 64
-LR, MOMENTUM, WEIGHT_DECAY = 0.05, 0.9, 5e-4
+EPOCHS, BATCH_SIZE = 6, 64
+LR, MOMENTUM, WEIGHT_DECAY = 0.1, 0.9, 1e-3
 WARM_UP = 0.2                       # the part of the steps in which the learning rate rises
 
 
 def network(train, seed):
     cn.manual_seed(seed)
-    return cn.models.lenet5(train.images.shape[1:], len(train.classes))
+    channels, *size = train.images.shape[1:]
+    height, width = (((side - 4) // 2 - 4) // 2 for side in size)   # of what Flatten gets
+    return cn.Sequential(
+        cn.Conv2d(channels, 8, 5), cn.ReLU(), cn.MaxPool2d(2),
+        cn.Conv2d(8, 16, 5), cn.ReLU(), cn.MaxPool2d(2),
+        cn.Flatten(), cn.Linear(16 * height * width, len(train.classes)))
 
 
 def fit(model, train, seed, epochs=EPOCHS, **options):
