@@ -69,9 +69,8 @@ def work(options):
     train, test = program.load("mnist", options, smallest=4)
     print(f"{len(train):,} images of {program.size_of(train)} to train on, {len(test):,} test "
           f"images, seeds: {', '.join(map(str, options.seeds))}, threads: {cn.get_num_threads()}")
-    few = [run(train[:1000], test, EPOCHS, seed, options) for seed in options.seeds]
-    once = [run(train, test, 1, seed, options) for seed in options.seeds]
-    last = [run(train, test, EPOCHS, options.seeds[0], options)]
+    few, whole = ([run(part, test, EPOCHS, seed, options) for seed in options.seeds]
+                  for part in (train[:1000], train))
     filters, *dense = first_weights(train, 0).values()
     slow = loops.images_a_second(lambda image: loops.train_step(
         image, train.labels[:1], (filters, None, *dense), LR, relu=False, each=False),
@@ -86,13 +85,10 @@ def work(options):
                 f"{PUBLISHED_RIGHT[epoch]}; {PUBLISHED_LOSS[epoch]:.3f}",
                 f"{spread(right_now, '{:.1f}')}; {spread(losses_now, '{:.3f}')}")
             for epoch, (right_now, losses_now) in enumerate(zip(zip(*right), zip(*losses)))]
-    for runs, published, name in (
-            (few, PUBLISHED, f"{len(train[:1000]):,} images, {EPOCHS} epochs"),
-            (once, {}, f"{len(train):,} images, 1 epoch"),
-            (last, {}, f"{len(train):,} images, {EPOCHS} epochs, seed {options.seeds[0]}")):
-        for figure in last[0][-1]:
+    for runs, published, images in ((few, PUBLISHED, len(train[:1000])), (whole, {}, len(train))):
+        for figure in runs[0][-1]:
             form = "{:.2%}" if "accuracy" in figure else "{:.3f}"
-            rows.append(Row(f"{name}: {figure}", published.get(figure, ""),
+            rows.append(Row(f"{images:,} images: {figure}", published.get(figure, ""),
                             spread([one[-1][figure] for one in runs], form)))
         rows[-1] = rows[-1]._replace(here=statistics.mean(one[0] for one in runs), loops=slow)
     table(rows)
