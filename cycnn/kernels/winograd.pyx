@@ -36,8 +36,10 @@ cdef extern from "winograd.h":
 TILE = WINOGRAD_TILE
 
 cdef enum:
-    # Bytes of values and products of one block.
+    # Bytes of values and products of one block; several threads, which share the way to memory, read
+    # the weights less often with larger ones.
     BLOCK_BYTES = 300000
+    SHARED_BLOCK_BYTES = 600000
 
 cdef struct Winograd:
     Py_ssize_t kernel           # r
@@ -129,7 +131,8 @@ cdef int sweep(Winograd *w, const real *weight, const real *bias, real *dst,
 
     cdef Py_ssize_t tiles = w.src.count * w.vertical * w.horizontal
     cdef Py_ssize_t width = w.width
-    cdef Py_ssize_t most = BLOCK_BYTES // (w.points * (w.padded_src + width) * sizeof(real))
+    cdef Py_ssize_t most = ((BLOCK_BYTES if threads == 1 else SHARED_BLOCK_BYTES)
+                            // (w.points * (w.padded_src + width) * sizeof(real)))
     most = max(<Py_ssize_t>1, most // TILE_ROWS_2) * TILE_ROWS_2
     cdef Py_ssize_t blocks = (tiles + most - 1) // most
     if threads > 1:     # a few blocks for each thread, while they fill their register tiles
