@@ -78,3 +78,7 @@ isa = choose_isa(
     os.environ.get("CYCNN_ISA"),
 )
 __path__.insert(0, os.path.join(_here, isa))
+
+#: What `api` asks how a convolution or a pool is to be done, by name. Nothing in this room decides:
+#: `cycnn.functional` lays its rules in here.
+rules = {}

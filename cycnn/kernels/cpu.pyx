@@ -192,15 +192,28 @@ def stay_serial():
 
 # A parallel region costs 2 to 10 microseconds to open and close; below this many operations
 # (multiply-adds, or elements of a pass over memory times 8) one thread is faster.
-SERIAL_WORK = 350_000
+cdef enum:
+    LEAST_WORK = 350000
+SERIAL_WORK = LEAST_WORK    # where tests can change it
 
 
 cpdef int threads_for(double work):
     """How many threads to open for this many operations."""
-    if (forked or max_threads == 1 or not CYCNN_OPENMP or work < 2 * SERIAL_WORK
+    return threads_at(work, SERIAL_WORK)
+
+
+cdef int threads_at(double work, double serial_work) noexcept nogil:
+    if (forked or max_threads == 1 or not CYCNN_OPENMP or work < 2 * serial_work
             or cycnn_serial):
         return 1
-    return <int>min(<double>max_threads, work / SERIAL_WORK)
+    return <int>min(<double>max_threads, work / serial_work)
+
+
+cdef int threads_wanted(int number, double work) noexcept nogil:
+    """What :func:`threads_for` says where `number` is 0; else `number`, where threads can be."""
+    if number == 0:
+        return threads_at(work, LEAST_WORK)
+    return 1 if forked or not CYCNN_OPENMP or cycnn_serial else number
 
 
 max_threads = default_num_threads()
