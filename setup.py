@@ -23,7 +23,7 @@ DEBUG = os.environ.get("CYCNN_DEBUG") == "1"
 MSVC = sys.platform == "win32" and "mingw" not in sysconfig.get_platform()
 
 # Built once, for any processor: the one that decides which of the others to load, and those that
-# wider vectors do not help, as they look at arrays, leave the copying to memcpy, or call the others.
+# wider vectors do not help, as they look at arrays, leave copying to memcpy, or call the others.
 COMMON = ["cpu", "arrays", "place", "api"]
 KERNEL_NAMES = sorted(path.stem for path in KERNELS.glob("*.pyx") if path.stem not in COMMON)
 

@@ -150,7 +150,8 @@ def pooled(pool, x, threads):
 def check_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
     options = dict(stride=kernel_size if stride is None else stride, padding=padding,
                    dilation=dilation)
-    pool = new_max_pool2d(*x.shape, *pair(kernel_size), ceil_mode=int(ceil_mode), **fields(**options))
+    pool = new_max_pool2d(*x.shape, *pair(kernel_size), ceil_mode=int(ceil_mode),
+                          **fields(**options))
     y, indices = F.max_pool2d(x, kernel_size, **options, ceil_mode=ceil_mode, return_indices=True)
     dx = F.max_pool2d_backward(np.ones_like(y), indices, x.shape)
     for threads in (0, 1, 3):

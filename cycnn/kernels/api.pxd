@@ -1,8 +1,8 @@
-"""Convolution and max-pooling for other people's Cython and C: ``from cycnn.kernels.api cimport ...``
+"""Convolution and max-pooling for other people's Cython and C: see docs/embedding.md.
 
-Everything is on plain addresses and needs no GIL, but for the two `..._plan` functions, which take it
-for some microseconds. The kernels behind these functions are those of the instruction set that was
-chosen when cycnn was imported. See docs/embedding.md.
+Everything is on plain addresses and needs no GIL, but for the two `..._plan` functions, which take
+it for some microseconds. The kernels behind these functions are those of the instruction set that
+was chosen when cycnn was imported.
 
 Arrays lie without gaps, aligned as C wants its floats and doubles, and do not overlap:
 
@@ -11,11 +11,11 @@ Arrays lie without gaps, aligned as C wants its floats and doubles, and do not o
     weight, dweight     (out_channels, channels / groups, kernel_h, kernel_w), as PyTorch's
     bias, dbias         (out_channels,)
 
-`threads` is how many to use at most, up to 1024; 0 leaves it to cycnn, which keeps small work on one.
-It changes no bit of a result. A process forked from one with threads has one.
+`threads` is how many to use at most, up to 1024; 0 leaves it to cycnn, which keeps small work on
+one. It changes no bit of a result. A process forked from one with threads has one.
 
-Each function but the first of a kind returns 0, or -1 with a Python exception set: ValueError for what
-it should not have been given, MemoryError where there is none to work in. Cython hands it on.
+The functions that return an int return 0, or -1 with a Python exception set: ValueError for what
+they should not have been given, MemoryError where there is none to work in. Cython hands it on.
 
 What stands here stays: names, signatures and the layout of the structs. What comes later takes from
 `reserved`, which the functions `conv2d` and `max_pool2d` set to zero.
@@ -28,8 +28,8 @@ cdef enum:
     CONV2D_WINOGRAD = 2
 
 
-# A convolution. conv2d() makes one; the options may be changed until conv2d_plan() has looked at it,
-# and then serve any number of calls, from any number of threads.
+# A convolution. conv2d() makes one, whose options may be changed until conv2d_plan() has looked at
+# it; then it serves any number of calls, from any number of threads.
 cdef struct Conv2d:
     Py_ssize_t n
     Py_ssize_t channels         # of x

@@ -1,8 +1,8 @@
 """Convolution and max-pooling for other people's Cython and C: `api.pxd` says what there is.
 
-Built once. The kernels are cimported by name, and a name of this package is that of the chosen
-instruction set's module when this one is imported. How a convolution is done is decided by the rules
-that `cycnn.functional` has left in `kernels.rules`: once, in the plan.
+Built once. The kernels are cimported by name, and a name in this package is that of the chosen
+instruction set's module when this one is imported. How a convolution is done is decided by the
+rules that `cycnn.functional` has left in `kernels.rules`: once, in the plan.
 """
 
 from libc.string cimport memset
@@ -91,8 +91,8 @@ cdef int conv2d_plan(Conv2d *conv) except -1 nogil:
 
 cdef int check_conv2d(const Conv2d *conv, int threads) except -1 nogil:
     if not conv or conv.seal != seal_of(conv, &conv.seal):
-        refuse("conv must come from conv2d(), then have been planned by conv2d_plan(), and not have "
-               "been changed since")
+        refuse("conv must come from conv2d(), then have been planned by conv2d_plan(), and not "
+               "have been changed since")
     return check_threads(threads)
 
 

@@ -1,4 +1,4 @@
-"""The direct passes of `conv.pyx`: `convolution.pxd` says what is common to all kernels' passes."""
+"""The direct passes of `conv.pyx`; `convolution.pxd` says what all of them share."""
 
 from .convolution cimport Convolution
 from .tile cimport real

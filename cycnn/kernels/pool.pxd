@@ -1,4 +1,4 @@
-"""Max pooling on plain addresses, of images (N, H, W, C) without gaps; neither pass needs the GIL."""
+"""Max pooling on plain addresses, of images (N, H, W, C) without gaps; none of it needs the GIL."""
 
 from .tile cimport real
 from .windows cimport Window

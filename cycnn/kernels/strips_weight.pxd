@@ -1,4 +1,4 @@
-"""The pass of `strips_weight.pyx`: `convolution.pxd` says what is common to all kernels' passes."""
+"""The pass of `strips_weight.pyx`; `convolution.pxd` says what all of them share."""
 
 from .convolution cimport Convolution
 from .tile cimport real
