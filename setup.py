@@ -115,6 +115,10 @@ class BuildKernels(build_ext):
 
     def build_extensions(self):
         compile_flags, link_flags = self.openmp_flags()
+        # A wheel leaves out the names of functions that only a debugger or a profiler would read: a
+        # fourteenth of its size. What is built in place keeps them.
+        if sys.platform == "linux" and not DEBUG and not self.inplace:
+            link_flags = [*link_flags, "-Wl,-s"]
         for extension in self.extensions:
             extension.extra_compile_args += compile_flags
             extension.extra_link_args += link_flags
