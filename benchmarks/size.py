@@ -1,12 +1,12 @@
 """Suite `size`: what an installation takes, and what an import takes beyond NumPy's.
 
-Every import is that of a fresh interpreter (`size_side.py`), which imports NumPy first. The libraries
-take turns.
+Every import is that of a fresh interpreter (`size_side.py`), which imports NumPy first. The
+libraries take turns.
 """
 
-import importlib.metadata
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +14,7 @@ from pathlib import Path
 from . import ROOT
 from .timing import quartiles, spread
 
-# What is imported -> the name it is installed by.
-LIBRARIES = {"cycnn": "cycnn", "torch": "torch", "onnxruntime": "onnxruntime"}
+LIBRARIES = ("cycnn", "torch", "onnxruntime")
 COLUMNS = ("library", "version", "installed MB", "wheel MB", "import ms beyond NumPy",
            "modules", "imports beside NumPy and the standard library")
 PEERS = {}                  # a ratio of bytes would be one of what the libraries can do
@@ -27,7 +26,8 @@ def run(threads, rounds, seconds, quick=False, wheels=(), **_):
     names = [name for name in LIBRARIES if importlib.util.find_spec(name)]
     turns = 1 if quick else rounds
     imports = {name: [] for name in names}
-    imported(names[0])                      # whoever is first would have NumPy read from the disk
+    for name in names if not quick else names[:1]:      # from here on Python's caches are there
+        imported(name)
     for turn in range(turns):
         for name in names if turn % 2 == 0 else names[::-1]:
             imports[name].append(imported(name))
@@ -45,30 +45,28 @@ def run(threads, rounds, seconds, quick=False, wheels=(), **_):
 
 def imported(name):
     """What a fresh interpreter says of its import of the library."""
+    # With compiled Python, as everybody has it who did not ask for something else.
+    environment = {key: value for key, value in os.environ.items()
+                   if key != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run([sys.executable, "-m", "benchmarks.size_side", name], cwd=ROOT, text=True,
-                          capture_output=True, timeout=600)
+                          capture_output=True, timeout=600, env=environment)
     if done.returncode:
         raise RuntimeError(f"importing {name} failed:\n{done.stderr}")
     return json.loads(done.stdout)
 
 
 def installed_size(name):
-    """(bytes of the library's files without Python's caches, whether that is a source folder).
+    """(bytes of the library's folders without Python's caches, whether that is a source folder).
 
     What it depends on is not counted.
     """
-    try:
-        files = importlib.metadata.files(LIBRARIES[name]) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
     folder = Path(importlib.util.find_spec(name).origin).parent
-    places = {Path(file.locate()).resolve() for file in files if file.suffix != ".pyc"}
-    # An editable installation lists no files of the package, and what is on the path may be another.
-    if folder.resolve() / "__init__.py" in places:
-        return sum(place.stat().st_size for place in places if place.exists()), False
-    return sum(file.stat().st_size for file in folder.rglob("*")
-               if file.is_file() and "__pycache__" not in file.parts
-               and file.suffix not in _NOT_INSTALLED), True
+    of_source = (folder.parent / "setup.py").exists()
+    files = [file for place in (folder, folder.with_name(f"{name}.libs"))   # bundled by auditwheel
+             for file in place.rglob("*")
+             if file.is_file() and "__pycache__" not in file.parts
+             and not (of_source and file.suffix in _NOT_INSTALLED)]
+    return sum(file.stat().st_size for file in files), of_source
 
 
 def wheels_of(name, wheels):
@@ -82,8 +80,8 @@ def notes(results):
     """What stands under the table."""
     if not results:
         return []
-    lines = ["Import: that of the library in a fresh interpreter that has imported NumPy, which took "
-             f"{spread(results[0]['numpy_milliseconds'], '.0f')} ms there, the libraries in turn. "
+    lines = ["Import: that of the library in a fresh interpreter that has imported NumPy, which "
+             f"took {spread(results[0]['numpy_milliseconds'], '.0f')} ms, the libraries in turn. "
              "MB are millions of bytes, without what a library depends on and without Python's "
              "caches."]
     if any(result["source_folder"] for result in results):
