@@ -1,24 +1,15 @@
 """Convolutional networks on ordinary CPUs. The public names, nothing else."""
 
-from . import callbacks, functional, init, metrics
-from .callbacks import Callback
+from . import functional, init
 from .functional import convolution_algorithm
-from .history import History
 from .layers import (ELU, GELU, AdaptiveAvgPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, Concat,
                      Conv2d, ConvTranspose2d, Dropout, Dropout2d, Flatten, GlobalAvgPool2d,
                      GroupNorm, LeakyReLU, Linear, MaxPool2d, Module, Parameter, ReLU, Residual,
                      Sequential, Sigmoid, SiLU, Softmax, Tanh, Upsample, ZeroPad2d)
-from .layers.gradcheck import GradcheckError, gradcheck
-from .losses import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss
 from .normalization import Normalization
-from .optim import (SGD, Adam, AdamW, ExponentialMovingAverage, RMSprop, clip_grad_norm_,
-                    clip_grad_value_)
 from .random import get_rng_state, manual_seed, set_rng_state
-from .schedules import (ConstantLR, CosineAnnealingLR, ExponentialLR, LinearLR, MultiStepLR,
-                        OneCycleLR, ReduceLROnPlateau, SequentialLR, StepLR)
 from .serialization import load, save
 from .threads import get_num_threads, num_threads, set_num_threads, show_config
-from .trainer import Trainer
 
 __version__ = "0.1.0"
 
@@ -37,12 +28,30 @@ __all__ = [
 ]
 
 
+# Loaded when first used: they are no part of predicting with a model, and an import without them
+# takes half as long.
+_MODULES = ("callbacks", "data", "history", "losses", "metrics", "models", "optim", "plot",
+            "schedules", "trainer")
+_NAMES = {name: module for module, names in {
+    "callbacks": ("Callback",),
+    "history": ("History",),
+    "layers.gradcheck": ("GradcheckError", "gradcheck"),
+    "losses": ("BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss"),
+    "optim": ("SGD", "Adam", "AdamW", "ExponentialMovingAverage", "RMSprop", "clip_grad_norm_",
+              "clip_grad_value_"),
+    "schedules": ("ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LinearLR", "MultiStepLR",
+                  "OneCycleLR", "ReduceLROnPlateau", "SequentialLR", "StepLR"),
+    "trainer": ("Trainer",)}.items() for name in names}
+
+
 def __getattr__(name):
-    # Loaded when first used: they are no part of predicting with a model.
-    if name in ("data", "models", "plot"):
-        import importlib
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES and name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+    module = importlib.import_module(f"{__name__}.{_NAMES.get(name, name)}")
+    value = module if name in _MODULES else getattr(module, name)
+    globals()[name] = value                     # the next time it is simply there
+    return value
 
 
 def __dir__():

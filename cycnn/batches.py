@@ -1,7 +1,6 @@
 """From images and labels to the batches that a network takes."""
 
 import contextlib
-import mmap
 
 import numpy as np
 
@@ -75,6 +74,7 @@ def read_in_parts(images):
 
 def stays_on_disk(images):
     """Whether `images` is memory-mapped, or no array at all but read in parts."""
+    import mmap
     if not isinstance(images, np.ndarray):
         return True
     while isinstance(images, np.ndarray):

@@ -23,6 +23,26 @@ def test_no_extra_is_imported():
     assert not {"cycnn.data", "cycnn.plot", "cycnn.cli"} & set(loaded)
 
 
+def test_what_predicting_does_not_need_is_loaded_when_it_is_used():
+    """An import takes milliseconds, as much of it is left out; all names are there all the same."""
+    assert script("""
+import sys
+import numpy
+before = set(sys.modules)
+import cycnn as cn
+new = set(sys.modules) - before
+for name in ("callbacks", "checkpoint", "feeding", "history", "losses", "metrics", "optim",
+             "schedules", "trainer", "layers.gradcheck"):
+    assert f"cycnn.{name}" not in new, name
+assert not {"json", "csv", "queue", "signal"} & new
+assert cn.optim.SGD is cn.SGD and cn.callbacks.Callback is cn.Callback
+assert "SGD" in vars(cn)                         # found once
+from cycnn import Trainer, gradcheck, metrics
+assert Trainer is cn.Trainer and callable(gradcheck) and metrics is cn.metrics
+print("done")
+""") == "done\n"
+
+
 def test_training_and_predicting_without_any_extra():
     assert script(f"""
 import sys
