@@ -1,6 +1,6 @@
 """Convolutional networks on ordinary CPUs. The public names, nothing else."""
 
-from . import functional, init
+from . import _later, functional, init
 from .functional import convolution_algorithm
 from .layers import (ELU, GELU, AdaptiveAvgPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, Concat,
                      Conv2d, ConvTranspose2d, Dropout, Dropout2d, Flatten, GlobalAvgPool2d,
@@ -28,30 +28,20 @@ __all__ = [
 ]
 
 
-# Loaded when first used: they are no part of predicting with a model, and an import without them
-# takes half as long.
-_MODULES = ("callbacks", "data", "history", "losses", "metrics", "models", "optim", "plot",
-            "schedules", "trainer")
-_NAMES = {name: module for module, names in {
-    "callbacks": ("Callback",),
-    "history": ("History",),
-    "layers.gradcheck": ("GradcheckError", "gradcheck"),
-    "losses": ("BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss"),
-    "optim": ("SGD", "Adam", "AdamW", "ExponentialMovingAverage", "RMSprop", "clip_grad_norm_",
-              "clip_grad_value_"),
-    "schedules": ("ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LinearLR", "MultiStepLR",
-                  "OneCycleLR", "ReduceLROnPlateau", "SequentialLR", "StepLR"),
-    "trainer": ("Trainer",)}.items() for name in names}
-
-
-def __getattr__(name):
-    if name not in _MODULES and name not in _NAMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-    module = importlib.import_module(f"{__name__}.{_NAMES.get(name, name)}")
-    value = module if name in _MODULES else getattr(module, name)
-    globals()[name] = value                     # the next time it is simply there
-    return value
+# They are no part of predicting with a model; an import without them takes half as long.
+__getattr__ = _later.loader(
+    __name__, modules=("callbacks", "data", "history", "losses", "metrics", "models", "optim",
+                       "plot", "schedules", "trainer"),
+    names={
+        "callbacks": ("Callback",),
+        "history": ("History",),
+        "layers.gradcheck": ("GradcheckError", "gradcheck"),
+        "losses": ("BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss"),
+        "optim": ("SGD", "Adam", "AdamW", "ExponentialMovingAverage", "RMSprop",
+                  "clip_grad_norm_", "clip_grad_value_"),
+        "schedules": ("ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LinearLR",
+                      "MultiStepLR", "OneCycleLR", "ReduceLROnPlateau", "SequentialLR", "StepLR"),
+        "trainer": ("Trainer",)})
 
 
 def __dir__():

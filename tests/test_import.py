@@ -31,12 +31,17 @@ import numpy
 before = set(sys.modules)
 import cycnn as cn
 new = set(sys.modules) - before
-for name in ("callbacks", "checkpoint", "feeding", "history", "losses", "metrics", "optim",
+for name in ("functional.loss", "functional.update", "callbacks", "checkpoint", "feeding", "history", "losses", "metrics", "optim",
              "schedules", "trainer", "layers.gradcheck"):
     assert f"cycnn.{name}" not in new, name
 assert not {"json", "csv", "queue", "signal"} & new
 assert cn.optim.SGD is cn.SGD and cn.callbacks.Callback is cn.Callback
 assert "SGD" in vars(cn)                         # found once
+from cycnn.functional import *
+assert cross_entropy is cn.functional.cross_entropy and "cross_entropy" in dir(cn.functional)
+for name in cn.functional.__all__:
+    assert callable(getattr(cn.functional, name)), name
+assert not hasattr(cn.functional, "conv3d") and "_later" not in cn.functional.__all__
 from cycnn import Trainer, gradcheck, metrics
 assert Trainer is cn.Trainer and callable(gradcheck) and metrics is cn.metrics
 print("done")
