@@ -126,18 +126,20 @@ def xavier_normal(shape, gain=1.0, dtype=np.float32, rng=None):
     return normal(shape, gain * math.sqrt(2 / max(1, sum(fans(shape)))), dtype, rng)
 
 
-def weight_and_bias(shape, bias, dtype=np.float32, rng=None):
+def weight_and_bias(shape, bias, dtype=np.float32, rng=None, positions=()):
     """PyTorch's default for Conv2d and Linear: both from U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+
+    `positions` is the size of the output where the bias has a number for each place in it.
 
     Returns
     -------
     weight : numpy.ndarray, `shape`
-    bias : numpy.ndarray, (shape[0],), or None if not `bias`
+    bias : numpy.ndarray, (shape[0], *positions), or None if not `bias`
     """
     rng = generator(rng)
     bound = 1 / math.sqrt(max(1, fans(shape)[0]))
     weight = uniform(shape, bound, dtype, rng)
-    return weight, uniform(shape[:1], bound, dtype, rng) if bias else None
+    return weight, uniform((*shape[:1], *positions), bound, dtype, rng) if bias else None
 
 
 def float_dtype(dtype):

@@ -45,12 +45,13 @@ def _positions(limit, *shape):
     return lambda rng: rng.integers(-3, limit, shape)
 
 
-def _conv(n=N, c=C, h=H, w=W, k=K, kernel=3, **options):
-    """The forward and the backward call of one convolution."""
+def _conv(n=N, c=C, h=H, w=W, k=K, kernel=3, bias=True, **options):
+    """The forward and the backward call of one convolution; `bias` as conv2d_backward takes it."""
     x, weight = (n, c, h, w), (k, c // options.get("groups", 1), kernel, kernel)
     y = F.conv2d(np.zeros(x), np.zeros(weight), **options).shape
-    return (Call(partial(F.conv2d, **options), x, weight, (k,), images=True),
-            Call(partial(F.conv2d_backward, bias=True, **options), y, x, weight, images=True))
+    return (Call(partial(F.conv2d, **options), x, weight, y[1:] if bias == "untied" else (k,),
+                 images=True),
+            Call(partial(F.conv2d_backward, bias=bias, **options), y, x, weight, images=True))
 
 
 def _sgd(weight, grad, velocity, **options):
@@ -219,7 +220,8 @@ for name, options in {
         " 1x1": {"kernel": 1},
         " grey": {"c": 1, "n": 9}, " stride 2": {"stride": 2, "padding": 1},
         " dilated": {"dilation": 2}, " grouped": {"c": 18, "k": 21, "groups": 3},
-        " depthwise": {"c": 35, "k": 35, "groups": 35}, " many images": {"n": 70, "h": 5, "w": 4},
+        " depthwise": {"c": 35, "k": 35, "groups": 35}, " untied": {"bias": "untied", "padding": 1},
+        " many images": {"n": 70, "h": 5, "w": 4},
 }.items():
     CALLS[f"conv2d{name}"], CALLS[f"conv2d_backward{name}"] = _conv(**options)
 

@@ -53,8 +53,10 @@ def conv2d_chain_backward(dy, winners, x, weight, bias, plan, input_gradient, ma
         As :func:`conv2d_chain` returned it.
     x, weight, plan
         As they were given to :func:`conv2d_chain`.
-    bias, input_gradient : bool
-        Whether these gradients are wanted.
+    bias : bool or "untied"
+        As :func:`conv.kind_of` says it.
+    input_gradient : bool
+        Whether the gradient of x is wanted.
     masked : bool
         Whether x is the result of a ReLU, whose backward pass shall be done too.
     """

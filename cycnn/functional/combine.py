@@ -144,6 +144,6 @@ def _add(x, other, name, other_name, positive, relu, overwrite=False):
     if size := x.size:
         if positive is not None:
             positive = like(positive, x, memory)
-        add_kernel.add(memory, like(other, x, memory), result, positive, size, x.itemsize, relu,
-                       cpu.threads_for(size * 8))
+        add_kernel.add(memory, like(other, x, memory), result, positive, size, size, x.itemsize,
+                       relu, cpu.threads_for(size * 8))
     return y

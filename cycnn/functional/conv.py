@@ -14,6 +14,7 @@ from . import _algorithm, _check, _winograd_strips
 from ._check import option
 from ._format import from_nhwc, is_channels_last, to_nhwc
 from ._memory import maker
+from ._untied import UNTIED, add_positions, position_sums
 from .pool import SQUARE, maximum, spread_winners
 
 _FORWARD = _check.by_dtype(kernel.forward)
@@ -117,7 +118,9 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algo
         Images, float32 or float64, any strides. Integers and float16 are converted to float32.
     weight : array (K, C / groups, kH, kW)
         Of the same type as `x`.
-    bias : array (K,), optional
+    bias : array (K,) or (K, OH, OW), optional
+        One number an output channel, or (untied) one an output position: then bias[k, h, w] stands
+        for bias[k].
     stride, dilation : int or pair of int
         Vertical and horizontal, at least 1.
     padding : int, pair of int, "same" or "valid"
@@ -145,7 +148,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algo
         If the shapes, types or options do not fit together.
     """
     x, weight, plan = check(x, weight, stride, padding, dilation, groups)
-    bias = check_bias(bias, weight)
+    bias = check_bias(bias, weight, x, plan)
     y, _ = forward(to_nhwc(x), weight, bias, plan,
                    _algorithm.choose(algorithm, plan.winograd))
     return from_nhwc(y, is_channels_last(x))
@@ -168,8 +171,9 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
         The gradient of the loss with respect to the result of `conv2d`.
     x, weight, stride, padding, dilation, groups, algorithm
         As they were given to `conv2d`.
-    bias : bool
-        Whether to compute the gradient of the bias.
+    bias : {False, True, "untied"}
+        Whether to compute the gradient of the bias: one number an output channel, or "untied" for
+        one an output position, ``dbias[k, h, w]``, the sum over the images alone.
     input_gradient : bool
         Whether to compute the gradient of `x`, which a network's first layer does not need.
     weight_gradient : bool
@@ -179,7 +183,7 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     -------
     dx : array of the shape and memory format of x, or None
     dweight : array of the shape of weight, or None
-    dbias : array (K,), or None
+    dbias : array (K,), for an untied bias (K, OH, OW), or None
 
     Raises
     ------
@@ -189,6 +193,7 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
     x, weight, plan = check(x, weight, stride, padding, dilation, groups)
     dy = _check.floats(dy, "dy", 4, x.dtype)
     _check.shape(dy, plan.out_shape, "dy", "that of conv2d's result")
+    bias = _check_kind(bias)
     dx, dweight, dbias = backward(to_nhwc(dy), to_nhwc(x), weight, plan,
                                   _algorithm.choose(algorithm, plan.winograd),
                                   bias, input_gradient, weight_gradient)
@@ -203,6 +208,10 @@ def forward(x, weight, bias, plan, by_winograd, relu=False, behind=None, want_wi
     x and the result are (N, H, W, C); `by_winograd` is what :func:`_algorithm.choose` said, `behind`
     the pool's MaxPlan. Returns the result and the pool's winners, or None.
     """
+    if bias is not None and bias.ndim > 1:
+        y, _ = forward(x, weight, None, plan, by_winograd)
+        add_positions(y, bias, relu and behind is None)
+        return (y, None) if behind is None else maximum(y, behind, want_winners, relu)
     fused = behind is not None and (by_winograd.forward or plan.pools)
     y = (behind if fused else plan).new_y()
     winners = behind.new_winners() if fused and want_winners else None
@@ -224,6 +233,12 @@ def backward(dy, x, weight, plan, by_winograd, bias, input_gradient, weight_grad
     With `masked`, dx is 0 where x is not above 0: the backward pass of a ReLU that made x. With
     `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
     """
+    if bias == UNTIED and weight_gradient:
+        if winners is not None:
+            dy = spread_winners(dy, winners, plan.out_shape, SQUARE)
+        dx, dweight, _ = backward(dy, x, weight, plan, by_winograd, False, input_gradient,
+                                  masked=masked)
+        return dx, dweight, position_sums(dy)
     threads, weight_window, input_window = threads_for(plan.work), plan.window, plan.window
     weight_kernel, input_kernel = plan.weight_gradient, plan.input_gradient
     weight_reads, input_reads = plan.weight_reads_winners, plan.input_reads_winners
@@ -260,12 +275,45 @@ def check(x, weight, stride, padding, dilation, groups):
         groups if type(groups) is int else _check.integer(groups, "groups", 1))
 
 
-def check_bias(bias, weight):
+def check_bias(bias, weight, x, plan):
+    """The bias in C order if its shape is one of the two that fit."""
     if bias is None:
         return None
-    bias = _check.dense(bias, "bias", 1, weight.dtype)
-    _check.shape(bias, weight.shape[:1], "bias", "one number an output channel")
+    bias = _check.dense(bias, "bias", None, weight.dtype)
+    if bias.shape != weight.shape[:1] and bias.shape != plan.out_shape[1:]:
+        raise ValueError(f"bias must have shape {weight.shape[:1]} (one number an output channel) "
+                         f"or {plan.out_shape[1:]} (untied: one an output position), got "
+                         f"{bias.shape}{_fitting(bias, x, plan)}")
     return bias
+
+
+def _fitting(bias, x, plan):
+    """What x gives, and which images would give outputs of the size of an untied bias."""
+    if bias.ndim != 3 or not bias.size:
+        return ""
+    size, out, wanted = x.shape[2:], plan.out_shape[2:], bias.shape[1:]
+    text = f"; x of {_by(size)} gives an output of {_by(out)}"
+    other = tuple(n + (w - o) * stride for n, w, o, stride in zip(size, wanted, out, plan.options))
+    return text if out == wanted or min(other) < 1 else (
+        f"{text}, x of {_by(other)} would give {_by(wanted)}")
+
+
+def _by(size):
+    return " x ".join(map(str, size))
+
+
+def kind_of(bias):
+    """What :func:`conv2d_backward` is told of a bias: False where there is none."""
+    return bias is not None and (bias.ndim == 1 or UNTIED)
+
+
+def _check_kind(bias):
+    if isinstance(bias, str) and bias != UNTIED:
+        raise ValueError(f'bias must be True, False or "{UNTIED}", got {bias!r}')
+    if not isinstance(bias, (str, bool, int, np.bool_, type(None))):
+        raise TypeError(f'bias must be True, False or "{UNTIED}" (which gradient to compute), got '
+                        f"{type(bias).__name__}")
+    return bias if isinstance(bias, str) else bool(bias)
 
 
 @lru_cache(maxsize=512)
@@ -298,6 +346,13 @@ def plan_for(x_shape, weight_shape, dtype, stride, padding, dilation, groups):
     _check.size((c, (out_w - 1) * stride_w + reach_w, reach_h), "x with its padding")
     return Plan(x_shape, weight_shape, dtype, (n, k, out_h, out_w),
                 (*stride, top, left, *dilation, groups))
+
+
+def smallest_output(kernel_size, stride, padding, dilation):
+    """The height and width of the least output that images of some size give."""
+    top, bottom, left, right = _padding(padding, stride, dilation, (1, 1, *kernel_size))
+    return tuple(max(1, (1 + zeros - d * (kernel - 1) - 1) // s + 1) for zeros, d, kernel, s in zip(
+        (top + bottom, left + right), dilation, kernel_size, stride))
 
 
 def _padding(padding, stride, dilation, weight_shape):

@@ -251,10 +251,12 @@ def update_running(running_mean, running_var, mean, var, n, momentum):
 def fold(weight, bias, mean, var, norm_weight, norm_bias, eps, new_weight, new_bias):
     """Write the weight and bias of a convolution that does a normalisation's work too.
 
-    All arrays in C order and of one type; norm_weight and both biases may be None.
+    All arrays in C order and of one type; norm_weight and both biases may be None. The new bias has
+    the shape of the old one, or one number an output channel where there is none.
     """
     fold_kernel.fold(weight, bias, mean, var, norm_weight, norm_bias, eps, new_weight, new_bias,
-                     len(weight), weight.size // len(weight), weight.itemsize)
+                     len(weight), weight.size // len(weight), new_bias.size // len(weight),
+                     weight.itemsize)
 
 
 # --- checks --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from ..functional.activation import relu_backward
 from ..functional._format import channels_last
 from ..functional.chain import conv2d_chain, conv2d_chain_backward
 from ..functional.conv import check as check_conv
-from ..functional.conv import check_bias
+from ..functional.conv import check_bias, kind_of
 from ..functional.linear import WeightGradient, linear_chain, linear_chain_backward
 from ..functional.linear import check as check_linear
 from ..kernels.arrays import Seen
@@ -161,7 +161,7 @@ class ConvChain(_Chain):
         if not x.transpose(0, 2, 3, 1).flags.c_contiguous:
             x = channels_last(x)
         x, weight, plan = check_conv(x, weight, *options)
-        return x, weight, check_bias(bias, weight), plan
+        return x, weight, check_bias(bias, weight, x, plan), plan
 
     def layers(self):
         return [layer for layer in (self.conv, self.relu, self.pool) if layer is not None]
@@ -186,7 +186,7 @@ class ConvChain(_Chain):
             dy = relu_backward(dy, self.relu.recall())
         x, weight, bias, plan = self.checked(x)
         dx, dweight, dbias = conv2d_chain_backward(
-            dy, self.winners, x, weight, bias is not None, plan, input_gradient,
+            dy, self.winners, x, weight, kind_of(bias), plan, input_gradient,
             self.input_is_relu)
         conv.weight.set_grad(dweight, accumulate)
         if conv.bias:

@@ -98,17 +98,20 @@ class Folded:
     def possible(self):
         """Whether the two are what they were, and normalise by statistics of their own."""
         weight, mean = self.conv.weight.data, self.norm.running_mean
+        bias = self.conv.bias.data if self.conv.bias else mean
         return (not self.conv.training and self.norm.uses_running_stats()
-                and mean.shape == weight.shape[:1] and mean.dtype == weight.dtype)
+                and mean.shape == bias.shape[:1] == weight.shape[:1]
+                and mean.dtype == bias.dtype == weight.dtype)
 
     def refresh(self):
         conv, norm = self.conv, self.norm
-        weight = conv.weight.data
+        weight, bias = conv.weight.data, conv.bias.data if conv.bias else None
+        bias_shape = weight.shape[:1] if bias is None else bias.shape
         if self.weight is None or self.weight.data.shape != weight.shape \
-                or self.weight.data.dtype != weight.dtype:
+                or self.weight.data.dtype != weight.dtype or self.bias.data.shape != bias_shape:
             self.weight = Parameter(np.empty_like(weight))
-            self.bias = Parameter(np.empty(len(weight), weight.dtype))
-        fold(weight, conv.bias.data if conv.bias else None, norm.running_mean, norm.running_var,
+            self.bias = Parameter(np.empty(bias_shape, weight.dtype))
+        fold(weight, bias, norm.running_mean, norm.running_var,
              norm.weight.data if norm.weight else None, norm.bias.data if norm.bias else None,
              norm.eps, self.weight.data, self.bias.data)
         self.stride, self.padding = conv.stride, conv.padding
