@@ -107,6 +107,33 @@ def train_step(images, labels, arrays, lr, relu=True, each=True):
     return loss
 
 
+def deep_train_step(images, labels, arrays, lr, penalty=0.0, padding=2):
+    """One step for two convolutions and two dense layers, a ReLU behind the first of each.
+
+    `arrays`, a weight and its biases for each of the four layers, are changed in place; the loss
+    has penalty / 2 times the squares of the dense weights. Returns the loss before the step.
+    """
+    w1, b1, w2, b2, w3, b3, w4, b4 = arrays
+    z1 = conv2d(images, w1, b1, padding, each=True)
+    a1 = np.maximum(z1, 0)
+    z2 = conv2d(a1, w2, b2, padding, each=True)
+    features = z2.reshape(len(images), -1)
+    z3 = features @ w3.T + b3
+    a3 = np.maximum(z3, 0)
+    loss, d4 = cross_entropy(a3 @ w4.T + b4, labels)
+    loss += penalty / 2 * ((w3 * w3).sum() + (w4 * w4).sum())
+
+    d3 = d4 @ w4 * (z3 > 0)
+    da1, dw2, db2 = conv2d_backward((d3 @ w3).reshape(z2.shape), a1, w2, padding)
+    _, dw1, db1 = conv2d_backward(da1 * (z1 > 0), images, w1, padding, input_gradient=False)
+    gradients = (dw1, db1.sum(axis=(1, 2)), dw2, db2.sum(axis=(1, 2)),
+                 d3.T @ features + penalty * w3, d3.sum(axis=0),
+                 d4.T @ a3 + penalty * w4, d4.sum(axis=0))
+    for array, gradient in zip(arrays, gradients):
+        array -= lr * gradient
+    return loss
+
+
 def images_a_second(step, images, seconds=1.0):
     """How many images ``step(images)`` takes a second, called until `seconds` have gone by."""
     step(images[:1])                    # not the first call: it loads what the next ones find

@@ -109,14 +109,14 @@ def progress(steps, options, text):
         return steps
 
 
-def save_picture(figure, options):
-    """Write a matplotlib figure as NAME.png, whole or not at all."""
-    picture, path = io.BytesIO(), f"{options.output}.png"
+def save_picture(figure, options, suffix=""):
+    """Write a matplotlib figure as NAME.png (NAME`suffix`.png), whole or not at all."""
+    picture, path = io.BytesIO(), f"{options.output}{suffix}.png"
     figure.savefig(picture, format="png", dpi=120)
     with open(f"{path}.part", "wb") as file:
         file.write(picture.getvalue())
     os.replace(f"{path}.part", path)
-    print(f"\nwrote {path}")
+    print(f"wrote {path}", flush=True)
 
 
 def _in(options):

@@ -41,7 +41,8 @@ def run(train, test, epochs, seed, options):
                           cn.Linear(first["3.weight"].shape[1], 10))
     model.load_state_dict(first)
     model.normalization = cn.Normalization([127.5], [255])                  # x / 255 - 0.5
-    images, labels = train.images / np.float32(255) - np.float32(0.5), train.labels
+    images, labels = train.images / np.float32(255), train.labels
+    images -= np.float32(0.5)
     loss, optimizer = cn.CrossEntropyLoss(), cn.SGD(model.parameters(), LR)
     losses, right = np.zeros((epochs, len(images))), np.zeros((epochs, len(images)), bool)
     started = time.perf_counter()
@@ -76,7 +77,7 @@ def work(options):
         image, train.labels[:1], (filters, None, *dense), LR, relu=False, each=False),
         train.images[:1] / 255 - 0.5)
 
-    right, losses = ([run[part] for run in few] for part in (1, 2))
+    right, losses = ([one[part] for one in few] for part in (1, 2))
     program.save_picture(curves.draw({
         f"right of the first {COUNTED}": {"published": PUBLISHED_RIGHT, "here": bars(right)},
         "the sum of their losses / 1,000": {"published": PUBLISHED_LOSS, "here": bars(losses)}},
@@ -92,8 +93,8 @@ def work(options):
         for figure in last[0][-1]:
             form = "{:.2%}" if "accuracy" in figure else "{:.3f}"
             rows.append(Row(f"{name}: {figure}", published.get(figure, ""),
-                            spread([run[-1][figure] for run in runs], form)))
-        rows[-1] = rows[-1]._replace(here=statistics.mean(run[0] for run in runs), loops=slow)
+                            spread([one[-1][figure] for one in runs], form)))
+        rows[-1] = rows[-1]._replace(here=statistics.mean(one[0] for one in runs), loops=slow)
     table(rows)
 
 
