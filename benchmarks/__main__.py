@@ -14,13 +14,13 @@ import numpy as np
 import cycnn as cn
 
 from . import (accuracy, charts, errors, inference, kernels, memory, nets, optimizers, peers,
-               peers_onnx, pools, resnet, scaling, summary, training)
+               peers_onnx, pools, resnet, scaling, size, summary, training)
 
 # A suite is a module: `run` yields results, which `cells` turns into rows of a table with COLUMNS;
 # `notes` go under it. PEERS: the key of a ratio in a result, and whose time it is a ratio of.
 SUITES = {"training": training, "inference": inference, "kernels": kernels, "pools": pools,
           "optimizers": optimizers, "memory": memory, "scaling": scaling, "errors": errors,
-          "resnet": resnet, "accuracy": accuracy}
+          "resnet": resnet, "accuracy": accuracy, "size": size}
 
 RESULTS = "results.json"
 
@@ -47,6 +47,9 @@ def parse(arguments):
     parser.add_argument("--isa", nargs="+", choices=["baseline", "avx2", "avx512"],
                         help="instruction sets to hold cycnn to, one after the other; the others "
                              "are not held (default: the best, and avx2)")
+    parser.add_argument("--wheel", nargs="+", metavar="FILE",
+                        help="wheels whose size the suite size shows (default: those in dist and "
+                             "wheelhouse)")
     parser.add_argument("--output", metavar="FOLDER", default="benchmark-results",
                         help=f"where {RESULTS} and the charts go (default: %(default)s)")
     options = parser.parse_args(arguments)
@@ -56,6 +59,9 @@ def parse(arguments):
     for option in ("threads", "batches", "rounds"):
         if min(np.atleast_1d(getattr(options, option) or 1)) < 1:
             parser.error(f"--{option} must be at least 1")
+    for file in options.wheel or ():
+        if not Path(file).is_file():
+            parser.error(f"--wheel must be a file, got {file!r}")
     return options
 
 
@@ -137,7 +143,7 @@ def run_suites(options):
         results = []
         for result in suite.run(options.threads, rounds, seconds, names=options.nets,
                                 batches=options.batches, quick=options.quick,
-                                dtype=options.dtype):
+                                dtype=options.dtype, wheels=options.wheel):
             results.append({**result, "instruction_set": cn.kernels.isa})
             row(suite.cells(result))
         print("", *suite.notes(results),

@@ -83,7 +83,7 @@ def _config():
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "instruction set": kernels.isa,
-        "built for": [isa for isa in cpu.LEVEL_BITS if os.path.isdir(os.path.join(folder, isa))],
+        "built for": [isa for isa in cpu.FEATURES if os.path.isdir(os.path.join(folder, isa))],
         "processor runs": cpu.supported_levels(cpu.feature_words()),
         "threads": get_num_threads(),
         "openmp": cpu.openmp_version() or "none: one thread only",

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import cycnn as cn
 from cycnn import kernels
 from cycnn.kernels import cpu
 from helpers import TESTS, environment_with
@@ -32,8 +33,12 @@ def run(*arguments, **variables):
 def quick(tmp_path_factory):
     """What all suites print, their results by suite, and the folder that these are written to."""
     folder = tmp_path_factory.mktemp("benchmarks") / "made" / "for it"
+    wheels = [folder.parents[1] / f"{name}-9.whl" for name in ("cycnn", "other")]
+    for wheel in wheels:
+        wheel.write_bytes(bytes(1_234_567))
     done = run("--quick", "--threads", "1", "--nets", "A", "--batches", "1", "2",
-               "--isa", *HERE, "--output", str(folder), MPLBACKEND="Agg")
+               "--isa", *HERE, "--wheel", *map(str, wheels), "--output", str(folder),
+               MPLBACKEND="Agg")
     assert done.returncode == 0, done.stderr
     suites = {}
     for result in json.loads((folder / "results.json").read_text())["results"]:
@@ -44,7 +49,7 @@ def quick(tmp_path_factory):
 def test_all_suites_run(quick):
     _, suites, _ = quick
     assert list(suites) == ["training", "inference", "kernels", "pools", "optimizers", "memory",
-                            "scaling", "errors", "resnet", "accuracy"]
+                            "scaling", "errors", "resnet", "accuracy", "size"]
     for name in ("training", "inference"):
         assert [(result["net"], result["batch"]) for result in suites[name]] == [("A", 1), ("A", 2)]
     assert {result["pass"] for result in suites["kernels"]} == PASSES
@@ -98,6 +103,24 @@ def test_errors_are_those_of_float32(quick):
         assert 0 < result["rms_of_largest"] < result["largest_of_largest"] < bound
 
 
+def test_size_and_import(quick):
+    printed, suites, _ = quick
+    libraries = {result["library"]: result for result in suites["size"]}
+    assert list(libraries) == [name for name in ("cycnn", "torch", "onnxruntime")
+                               if installed(name)]
+    ours = libraries["cycnn"]
+    assert ours["version"] == cn.__version__
+    assert ours["foreign"] == [] and ours["modules"] > 40
+    assert ours["wheel_megabytes"] == {"cycnn-9.whl": 1.234567}
+    # Not that of an empty folder, and not that of the source files.
+    assert 1 < ours["installed_megabytes"] < 15
+    for result in libraries.values():
+        assert result["import_milliseconds"][0] > 0 and result["numpy_milliseconds"][0] > 0
+        if result is not ours:
+            assert result["installed_megabytes"] > ours["installed_megabytes"]
+    assert ("torch is not installed" in printed) == (not installed("torch"))
+
+
 def test_both_sides_learn(quick):
     _, suites, _ = quick
     (result,) = suites["accuracy"]
@@ -137,4 +160,10 @@ def test_an_unknown_suite():
     done = run("nonsense")
     assert done.returncode == 2
     assert ("unknown suite 'nonsense'; choose from training, inference, kernels, pools, "
-            "optimizers, memory, scaling, errors, resnet") in done.stderr
+            "optimizers, memory, scaling, errors, resnet, accuracy, size") in done.stderr
+
+
+def test_a_wheel_that_is_not_there():
+    done = run("size", "--wheel", "cycnn-0-none.whl")
+    assert done.returncode == 2
+    assert "--wheel must be a file, got 'cycnn-0-none.whl'" in done.stderr

@@ -1,5 +1,6 @@
 """NumPy arrays in, NumPy arrays out: every operation and its gradients, every argument checked."""
 
+from . import _embedding
 from ._algorithm import convolution_algorithm
 from .activation import (elu, elu_backward, gelu, gelu_backward, leaky_relu, leaky_relu_backward,
                          relu, relu_backward, sigmoid, sigmoid_backward, silu, silu_backward, tanh,

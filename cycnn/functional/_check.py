@@ -11,11 +11,11 @@ import numpy as np
 
 from ..kernels import layout
 
-_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _INT64 = np.dtype(np.int64)
 
 #: The types that kernels are built for.
-FLOATS = frozenset({_FLOAT32, _FLOAT64})
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+FLOATS = frozenset({FLOAT32, FLOAT64})
 
 # Beyond this a size cannot be right, and products of sizes would no longer fit the kernels'
 # 64-bit indices.
@@ -39,11 +39,11 @@ def floats(x, name, ndim=None, dtype=None):
         x = _array(x, name)
     # What a layer hands on, in one look.
     kind = x.dtype
-    if ((kind is dtype or dtype is None and (kind is _FLOAT32 or kind is _FLOAT64))
+    if ((kind is dtype or dtype is None and (kind is FLOAT32 or kind is FLOAT64))
             and (x.ndim == ndim or ndim is None) and x.flags.aligned):
         return x
-    if x.dtype is not _FLOAT32 and x.dtype is not _FLOAT64:
-        x = _to_floats(x, name, dtype or _FLOAT32)
+    if x.dtype is not FLOAT32 and x.dtype is not FLOAT64:
+        x = _to_floats(x, name, dtype or FLOAT32)
     if dtype is not None and x.dtype != dtype:
         raise TypeError(f"{name} must be {dtype} like the other arrays of this call, "
                         f"got {x.dtype}; convert it with .astype")
@@ -205,4 +205,4 @@ def in_range(numbers, end, name, meaning):
 
 def by_dtype(kernel):
     """{dtype: the kernel compiled for it}; a look-up costs less than Cython's own dispatch."""
-    return {_FLOAT32: kernel["float"], _FLOAT64: kernel["double"]}
+    return {FLOAT32: kernel["float"], FLOAT64: kernel["double"]}

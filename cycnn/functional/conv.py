@@ -51,6 +51,9 @@ class Plan:
         Its kernels.
     forward, input_gradient, weight_gradient
         The direct kernels to call.
+    forward_in_strips : bool
+    winograd_in_strips : _algorithm.Winograd
+        Which of them are those whose vectors run along strips of images.
     window, winograd_window : tuple
         What they, and Winograd's, are told of the shapes: OH, OW, options.
     pools, weight_reads_winners, input_reads_winners : bool
@@ -80,6 +83,7 @@ class Plan:
         # Without images no kernel is called.
         self.pools = not c == k == options[-1] > 1
         in_strips = n > 0 and _algorithm.forward_in_strips(*shapes)
+        self.forward_in_strips = in_strips
         self.forward = (_STRIPS_FORWARD if in_strips else _FORWARD)[dtype]
         self.input_reads_winners = n > 0 and _algorithm.input_gradient_in_strips(*shapes)
         self.input_gradient = (_STRIPS_INPUT_GRADIENT if self.input_reads_winners
@@ -97,10 +101,19 @@ class Plan:
         if any(best):
             self.winograd = _algorithm.Winograd(*map(max, self.winograd, best))
         whole = _algorithm.whole_vectors(self.rows[3], self.dtype.itemsize)
+        self.winograd_in_strips = in_strips
         self.winograd_weight_reads_winners = in_strips.weight_gradient or whole
         self.winograd_input_reads_winners = in_strips.input_gradient or whole
         self.winograd_forward, self.winograd_input_gradient, self.winograd_weight_gradient = (
             kernels[strips][self.dtype] for kernels, strips in zip(_WINOGRAD, in_strips))
+
+    def kernels(self, by_winograd):
+        """The module of each pass's kernels, in `_algorithm.Winograd`'s order: its name."""
+        direct = self.forward_in_strips, self.input_reads_winners, self.weight_reads_winners
+        return [("strips_winograd" if in_strips else "winograd") if winograd
+                else ("strips" if direct_in_strips else "conv")
+                for winograd, in_strips, direct_in_strips in zip(
+                    by_winograd, self.winograd_in_strips, direct)]
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algorithm="auto"):

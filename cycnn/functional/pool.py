@@ -190,6 +190,11 @@ def spread_winners(dy, winners, input_size, geometry):
     return dx
 
 
+def winners_for(geometry):
+    """The type of the winners of a window with these options."""
+    return WINNERS if geometry[0] * geometry[1] <= 255 else _INT32
+
+
 class MaxPlan:
     """What the shape, the type and the options of a maximum come to: decided once.
 
@@ -206,7 +211,7 @@ class MaxPlan:
 
     def __init__(self, shape, dtype, out, geometry):
         n, h, w, channels = shape
-        tap = WINNERS if geometry[0] * geometry[1] <= 255 else _INT32
+        tap = winners_for(geometry)
         self.geometry, self.kernel = geometry, _MAX[dtype, tap]
         self.work = 8 * n * h * w * channels
         self.new_y = maker((n, *out, channels), dtype)

@@ -56,25 +56,34 @@ def choose_isa(words, available, wanted=None):
     supported = cpu.supported_levels(words)
     if not supported:
         raise ImportError("cycnn needs an x86-64-v2 processor (SSE4.2 and POPCNT, about 2009 or "
-                          "newer); this one lacks some of its instructions")
+                          f"newer); this one lacks {_lacking(words, 'baseline')}")
     usable = [level for level in supported if level in available]
     if not usable:
         raise ImportError(_MISSING.format(_here))
     if not wanted:
         return usable[-1]
-    if wanted not in cpu.LEVEL_BITS:
+    if wanted not in cpu.FEATURES:
         raise ImportError(f"CYCNN_ISA={wanted!r} is unknown; choose from {', '.join(usable)}")
     if wanted not in usable:
-        why = "was not built" if wanted in supported else "is not supported by this processor"
+        why = ("was not built" if wanted in supported else
+               f"is not supported by this processor: it lacks {_lacking(words, wanted)}")
         raise ImportError(f"CYCNN_ISA={wanted!r} {why}; choose from {', '.join(usable)}")
     return wanted
+
+
+def _lacking(words, level):
+    return ", ".join(cpu.missing_features(words, level))
 
 
 _here = os.path.dirname(__file__)
 #: The instruction set in use.
 isa = choose_isa(
     cpu.feature_words(),
-    [level for level in cpu.LEVEL_BITS if os.path.isdir(os.path.join(_here, level))],
+    [level for level in cpu.FEATURES if os.path.isdir(os.path.join(_here, level))],
     os.environ.get("CYCNN_ISA"),
 )
 __path__.insert(0, os.path.join(_here, isa))
+
+#: What `api` asks how a convolution or a pool is to be done, by name. Nothing in this room decides:
+#: `cycnn.functional` lays its rules in here.
+rules = {}

@@ -5,6 +5,8 @@ Rows stand for columns too. What `conv.pyx` says of the two passes and their pha
 
 from libc.stdlib cimport malloc
 
+from .convolution cimport Convolution
+
 # The dst rows (or columns) first_dst, first_dst + dst_step, ... and the taps that reach them.
 cdef struct Phase:
     Py_ssize_t first_dst
@@ -78,40 +80,35 @@ cdef inline void backward_axis(Axis *axis, Py_ssize_t src_size, Py_ssize_t dst_s
                 phase.n_taps += 1
 
 
-cdef inline void *forward_axes(Axis *rows, Axis *columns, const Py_ssize_t *src,
-                               const Py_ssize_t *dst, Py_ssize_t height, Py_ssize_t width,
-                               Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
-                               Py_ssize_t left, Py_ssize_t dilation_h,
-                               Py_ssize_t dilation_w) except NULL:
-    """Both directions of the forward pass, for a kernel of height x width; returns what to free.
-
-    `src` and `dst` are the shapes (N, H, W, C) of the input and the output.
-    """
-    cdef void *block = malloc(2 * sizeof(Phase) + 2 * (height + width) * sizeof(Py_ssize_t))
+cdef inline void *forward_axes(Axis *rows, Axis *columns, const Convolution *c) except NULL nogil:
+    """Both directions of the forward pass; returns what to free."""
+    cdef void *block = malloc(2 * sizeof(Phase)
+                              + 2 * (c.kernel_h + c.kernel_w) * sizeof(Py_ssize_t))
     cdef Phase *phases = <Phase *>block
     cdef Py_ssize_t *taps = <Py_ssize_t *>(phases + 2)
     if not block:
-        raise MemoryError("no memory for the taps of a convolution")
-    forward_axis(rows, src[1], dst[1], height, stride_h, top, dilation_h, phases, taps)
-    forward_axis(columns, src[2], dst[2], width, stride_w, left, dilation_w, phases + 1,
-                 taps + 2 * height)
+        with gil:
+            raise MemoryError("no memory for the taps of a convolution")
+    forward_axis(rows, c.height, c.out_height, c.kernel_h, c.stride_h, c.top, c.dilation_h, phases,
+                 taps)
+    forward_axis(columns, c.width, c.out_width, c.kernel_w, c.stride_w, c.left, c.dilation_w,
+                 phases + 1, taps + 2 * c.kernel_h)
     return block
 
 
-cdef inline void *backward_axes(Axis *rows, Axis *columns, const Py_ssize_t *src,
-                                const Py_ssize_t *dst, Py_ssize_t height, Py_ssize_t width,
-                                Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
-                                Py_ssize_t left, Py_ssize_t dilation_h,
-                                Py_ssize_t dilation_w) except NULL:
-    """The same for the input gradient: `src` is the shape of dy, `dst` that of dx."""
-    cdef Py_ssize_t phases_h = min(stride_h, dst[1]), phases_w = min(stride_w, dst[2])
-    cdef void *block = malloc((phases_h + phases_w) * sizeof(Phase)
-                              + 2 * (phases_h * height + phases_w * width) * sizeof(Py_ssize_t))
+cdef inline void *backward_axes(Axis *rows, Axis *columns, const Convolution *c) except NULL nogil:
+    """The same for the input gradient: the rows of dy are src, those of dx are dst."""
+    cdef Py_ssize_t phases_h = min(c.stride_h, c.height), phases_w = min(c.stride_w, c.width)
+    cdef void *block = malloc(
+        (phases_h + phases_w) * sizeof(Phase)
+        + 2 * (phases_h * c.kernel_h + phases_w * c.kernel_w) * sizeof(Py_ssize_t))
     cdef Phase *phases = <Phase *>block
     cdef Py_ssize_t *taps = <Py_ssize_t *>(phases + phases_h + phases_w)
     if not block:
-        raise MemoryError("no memory for the taps of a convolution")
-    backward_axis(rows, src[1], dst[1], height, stride_h, top, dilation_h, phases, taps)
-    backward_axis(columns, src[2], dst[2], width, stride_w, left, dilation_w, phases + phases_h,
-                  taps + 2 * phases_h * height)
+        with gil:
+            raise MemoryError("no memory for the taps of a convolution")
+    backward_axis(rows, c.out_height, c.height, c.kernel_h, c.stride_h, c.top, c.dilation_h, phases,
+                  taps)
+    backward_axis(columns, c.out_width, c.width, c.kernel_w, c.stride_w, c.left, c.dilation_w,
+                  phases + phases_h, taps + 2 * phases_h * c.kernel_h)
     return block

@@ -24,6 +24,7 @@ from libc.stdlib cimport free
 
 from .axis cimport backward_axes, forward_axes
 from .buffers cimport allocate, copy_padded, whole_lines
+from .convolution cimport Convolution, convolution
 from .depthwise cimport depthwise_sweep, is_depthwise
 from .relu cimport mask_with
 from .sweep cimport Plan, Sweep, describe, make_plans, pack_block
@@ -68,26 +69,36 @@ def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const r
     of y's shape or None, gets which of a window's four outputs won, or NO_WINNER. Depthwise
     convolutions cannot pool.
     """
-    cdef Sweep s
+    cdef Convolution c = convolution(x.shape, weight.shape, out_height, out_width, stride_h,
+                                     stride_w, top, left, dilation_h, dilation_w, groups)
     cdef const real *start = NULL
-    cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef Py_ssize_t[4] dst = [y.shape[0], out_height, out_width, y.shape[3]]
-    if pool:
-        dst[1], dst[2] = out_height // 2 * 2, out_width // 2 * 2    # what windows see
-    cdef void *axes = forward_axes(&s.rows, &s.columns, x.shape, dst, height, width,
-                                   stride_h, stride_w, top, left, dilation_h, dilation_w)
+    cdef unsigned char *won = NULL
     if bias is not None:
         start = &bias[0]
-    s.weight_dst, s.weight_src = weight.shape[1] * height * width, height * width
-    s.relu, s.pool = relu, pool
-    s.winners = NULL if winners is None else &winners[0, 0, 0, 0]
+    if winners is not None:
+        won = &winners[0, 0, 0, 0]
+    with nogil:
+        forward_pass(&c, &x[0, 0, 0, 0], &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], won, relu,
+                     pool, threads)
+
+
+cdef int forward_pass(const Convolution *c, const real *x, const real *weight, const real *bias,
+                      real *y, unsigned char *winners, bint relu, bint pool,
+                      int threads) except -1 nogil:
+    cdef Sweep s
+    cdef Convolution seen = c[0]
+    if pool:
+        # What windows see.
+        seen.out_height, seen.out_width = c.out_height // 2 * 2, c.out_width // 2 * 2
+    cdef void *axes = forward_axes(&s.rows, &s.columns, &seen)
+    s.weight_src = c.kernel_h * c.kernel_w
+    s.weight_dst = c.channels // c.groups * s.weight_src
+    s.relu, s.pool, s.winners = relu, pool, winners
     try:
-        with nogil:
-            sweep(&s, &x[0, 0, 0, 0], &y[0, 0, 0, 0], &weight[0, 0, 0, 0], start,
-                  <const real *>NULL, x.shape[0], x.shape[3], y.shape[3], groups, height, width,
-                  threads)
+        sweep(&s, x, y, weight, bias, <const real *>NULL, c, c.channels, c.out_channels, threads)
     finally:
         free(axes)
+    return 0
 
 
 def input_gradient(const real[:, :, :, ::1] dy, winners, const real[:, :, :, ::1] weight,
@@ -100,33 +111,42 @@ def input_gradient(const real[:, :, :, ::1] dy, winners, const real[:, :, :, ::1
     Where `positive`, of dx's shape, is not None and not above 0, dx is 0: the backward pass of a
     ReLU that made `positive`.
     """
-    cdef Sweep s
+    cdef Convolution c = convolution(dx.shape, weight.shape, out_height, out_width, stride_h,
+                                     stride_w, top, left, dilation_h, dilation_w, groups)
     cdef const real *mask = NULL
-    cdef Py_ssize_t height = weight.shape[2], width = weight.shape[3]
-    cdef void *axes = backward_axes(&s.rows, &s.columns, dy.shape, dx.shape, height, width,
-                                    stride_h, stride_w, top, left, dilation_h, dilation_w)
     if positive is not None:
         mask = &positive[0, 0, 0, 0]
-    s.weight_dst, s.weight_src = height * width, weight.shape[1] * height * width
+    with nogil:
+        input_gradient_pass(&c, &dy[0, 0, 0, 0], NULL, &weight[0, 0, 0, 0], &dx[0, 0, 0, 0], mask,
+                            threads)
+
+
+cdef int input_gradient_pass(const Convolution *c, const real *dy, const unsigned char *winners,
+                             const real *weight, real *dx, const real *positive,
+                             int threads) except -1 nogil:
+    cdef Sweep s
+    cdef void *axes = backward_axes(&s.rows, &s.columns, c)
+    s.weight_dst = c.kernel_h * c.kernel_w
+    s.weight_src = c.channels // c.groups * s.weight_dst
     s.relu = s.pool = False
     s.winners = NULL
     try:
-        with nogil:
-            sweep(&s, &dy[0, 0, 0, 0], &dx[0, 0, 0, 0], &weight[0, 0, 0, 0], <const real *>NULL,
-                  mask, dy.shape[0], dy.shape[3], dx.shape[3], groups, height, width, threads)
+        sweep(&s, dy, dx, weight, <const real *>NULL, positive, c, c.out_channels, c.channels,
+              threads)
     finally:
         free(axes)
+    return 0
 
 
 cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const real *bias,
-               const real *positive, Py_ssize_t n, Py_ssize_t src_channels,
-               Py_ssize_t dst_channels, Py_ssize_t groups, Py_ssize_t kernel_height,
-               Py_ssize_t kernel_width, int threads) except -1 nogil:
+               const real *positive, const Convolution *c, Py_ssize_t src_channels,
+               Py_ssize_t dst_channels, int threads) except -1 nogil:
     """Both passes: s holds the two axes and the strides of weight, the rest is found here."""
-    if is_depthwise(groups, src_channels, dst_channels):
+    cdef Py_ssize_t n = c.n
+    if is_depthwise(c.groups, src_channels, dst_channels):
         return depthwise_sweep(&s.rows, &s.columns, src, dst, weight, bias, positive, n,
-                               src_channels, kernel_height, kernel_width, s.relu, threads)
-    describe(s, src_channels, dst_channels, groups, kernel_height, kernel_width, lanes_of(src), n,
+                               src_channels, c.kernel_h, c.kernel_w, s.relu, threads)
+    describe(s, src_channels, dst_channels, c.groups, c.kernel_h, c.kernel_w, lanes_of(src), n,
              threads, sizeof(real))
     cdef Py_ssize_t n_blocks = s.groups * s.n_blocks, n_tasks = n * s.image_tasks, i
 

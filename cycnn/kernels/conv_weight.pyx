@@ -17,6 +17,7 @@ from libc.stdlib cimport free
 
 from .axis cimport Axis, forward_axes
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
+from .convolution cimport Convolution, convolution
 from .depthwise cimport depthwise_weight_gradient, is_depthwise
 from .tile cimport (TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_columns, tile_count,
                     tile_grouped_rows, tile_pack, tile_rows, tile_rows_ahead, tile_sum,
@@ -71,29 +72,37 @@ def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy, win
 
     x is (N, H, W, C), dy (N, OH, OW, K); the other arguments are those of conv.forward.
     """
+    cdef Convolution c = convolution(x.shape, dweight.shape, out_height, out_width, stride_h,
+                                     stride_w, top, left, dilation_h, dilation_w, groups)
+    cdef real *pdb = NULL
+    if dbias is not None:
+        pdb = &dbias[0]
+    with nogil:
+        weight_gradient_pass(&c, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], NULL, &dweight[0, 0, 0, 0], pdb,
+                             threads)
+
+
+cdef int weight_gradient_pass(const Convolution *c, const real *x, const real *dy,
+                              const unsigned char *winners, real *dweight, real *dbias,
+                              int threads) except -1 nogil:
     cdef Gradient g
     cdef Axis rows, columns
     cdef void *axes
-    if is_depthwise(groups, x.shape[3], dy.shape[3]):
-        axes = forward_axes(&rows, &columns, x.shape, dy.shape, dweight.shape[2], dweight.shape[3],
-                            stride_h, stride_w, top, left, dilation_h, dilation_w)
+    if is_depthwise(c.groups, c.channels, c.out_channels):
+        axes = forward_axes(&rows, &columns, c)
         try:
-            with nogil:
-                depthwise_weight_gradient(&rows, &columns, &x[0, 0, 0, 0], &dy[0, 0, 0, 0],
-                                          &dweight[0, 0, 0, 0],
-                                          NULL if dbias is None else &dbias[0], x.shape[0],
-                                          x.shape[3], threads)
+            depthwise_weight_gradient(&rows, &columns, x, dy, dweight, dbias, c.n, c.channels,
+                                      threads)
         finally:
             free(axes)
-        return
-    g.height, g.width, g.in_channels = x.shape[1], x.shape[2], x.shape[3]
-    g.out_height, g.out_width, g.out_channels = dy.shape[1], dy.shape[2], dy.shape[3]
-    g.kernel_height, g.kernel_width = dweight.shape[2], dweight.shape[3]
-    g.stride_h, g.stride_w, g.dilation_h, g.dilation_w = stride_h, stride_w, dilation_h, dilation_w
-    g.top, g.left = top, left
-    with nogil:
-        run(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0],
-            NULL if dbias is None else &dbias[0], x.shape[0], groups, threads)
+        return 0
+    g.height, g.width, g.in_channels = c.height, c.width, c.channels
+    g.out_height, g.out_width, g.out_channels = c.out_height, c.out_width, c.out_channels
+    g.kernel_height, g.kernel_width = c.kernel_h, c.kernel_w
+    g.stride_h, g.stride_w = c.stride_h, c.stride_w
+    g.dilation_h, g.dilation_w = c.dilation_h, c.dilation_w
+    g.top, g.left = c.top, c.left
+    return run(&g, x, dy, dweight, dbias, c.n, c.groups, threads)
 
 
 cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *dbias, Py_ssize_t n,

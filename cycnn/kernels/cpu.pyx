@@ -70,36 +70,77 @@ def feature_words():
     words["leaf1_ecx"] = r[2]
     cycnn_cpuid(7, r)
     words["leaf7_ebx"] = r[1] if last_leaf >= 7 else 0
+    cycnn_cpuid(<uint32_t>0x80000000, r)
+    last_leaf = r[0]
     cycnn_cpuid(<uint32_t>0x80000001, r)
-    words["extended_ecx"] = r[2]
+    words["extended_ecx"] = r[2] if last_leaf >= 0x80000001 else 0
     osxsave = words["leaf1_ecx"] >> 27 & 1
     words["xcr0"] = cycnn_xgetbv() if osxsave else 0
     return words
 
 
-# Instruction set -> {feature word: the bits that every processor of that level has}, from the
-# x86-64 psABI's micro-architecture levels v2, v3 and v4, plus the state bits of XCR0. A level
-# counts only when all of its bits are there: processors and emulators with AVX2 but without
-# another feature of v3 exist, and code built for v3 uses them all.
-LEVEL_BITS = {
+# Instruction set -> {feature: (feature word, its bits)}, for all features that every processor of
+# that level has: those of the x86-64 psABI's micro-architecture levels v2, v3 and v4, plus the state
+# bits of XCR0. A level counts only when all of its features are there: processors and emulators with
+# AVX2 but without another feature of v3 exist, and code built for v3 uses them all.
+FEATURES = {
     "baseline": {
-        # SSE3, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2, POPCNT
-        "leaf1_ecx": 1 << 0 | 1 << 9 | 1 << 13 | 1 << 19 | 1 << 20 | 1 << 23,
-        "extended_ecx": 1 << 0,                             # LAHF
+        "SSE3": ("leaf1_ecx", 1 << 0),
+        "SSSE3": ("leaf1_ecx", 1 << 9),
+        "CMPXCHG16B": ("leaf1_ecx", 1 << 13),
+        "SSE4.1": ("leaf1_ecx", 1 << 19),
+        "SSE4.2": ("leaf1_ecx", 1 << 20),
+        "POPCNT": ("leaf1_ecx", 1 << 23),
+        "LAHF": ("extended_ecx", 1 << 0),
     },
     "avx2": {
-        # FMA, MOVBE, OSXSAVE, AVX, F16C
-        "leaf1_ecx": 1 << 12 | 1 << 22 | 1 << 27 | 1 << 28 | 1 << 29,
-        "leaf7_ebx": 1 << 3 | 1 << 5 | 1 << 8,              # BMI1, AVX2, BMI2
-        "extended_ecx": 1 << 5,                             # LZCNT
-        "xcr0": 0b110,                                      # XMM and YMM registers are saved
+        "FMA": ("leaf1_ecx", 1 << 12),
+        "MOVBE": ("leaf1_ecx", 1 << 22),
+        "XSAVE": ("leaf1_ecx", 1 << 26),
+        "OSXSAVE": ("leaf1_ecx", 1 << 27),
+        "AVX": ("leaf1_ecx", 1 << 28),
+        "F16C": ("leaf1_ecx", 1 << 29),
+        "BMI1": ("leaf7_ebx", 1 << 3),
+        "AVX2": ("leaf7_ebx", 1 << 5),
+        "BMI2": ("leaf7_ebx", 1 << 8),
+        "LZCNT": ("extended_ecx", 1 << 5),
+        "YMM registers kept by the operating system": ("xcr0", 0b110),
     },
     "avx512": {
-        # F, DQ, CD, BW, VL
-        "leaf7_ebx": 1 << 16 | 1 << 17 | 1 << 28 | 1 << 30 | 1 << 31,
-        "xcr0": 0b11100110,                                 # opmask and ZMM registers too
+        "AVX512F": ("leaf7_ebx", 1 << 16),
+        "AVX512DQ": ("leaf7_ebx", 1 << 17),
+        "AVX512CD": ("leaf7_ebx", 1 << 28),
+        "AVX512BW": ("leaf7_ebx", 1 << 30),
+        "AVX512VL": ("leaf7_ebx", 1 << 31),
+        # The masks, the upper halves of ZMM0 to 15, and ZMM16 to 31.
+        "ZMM registers kept by the operating system": ("xcr0", 0b11100000),
     },
 }
+
+
+def missing_features(words, level):
+    """What a processor with these feature words lacks for an instruction set and all below it.
+
+    Parameters
+    ----------
+    words : dict or None
+        As :func:`feature_words` returns them; no other architecture has anything but the baseline.
+    level : str
+        One of FEATURES.
+
+    Returns
+    -------
+    list of str
+    """
+    if words is None:
+        return [] if level == "baseline" else ["the x86-64 architecture"]
+    missing = []
+    for name, features in FEATURES.items():
+        missing += [feature for feature, (word, bits) in features.items()
+                    if words[word] & bits != bits]
+        if name == level:
+            return missing
+    raise ValueError(f"level must be one of {', '.join(FEATURES)}, got {level!r}")
 
 
 def supported_levels(words):
@@ -110,14 +151,7 @@ def supported_levels(words):
     words : dict or None
         As :func:`feature_words` returns them.
     """
-    if words is None:
-        return ["baseline"]
-    levels = []
-    for level, bits in LEVEL_BITS.items():
-        if any(words[word] & mask != mask for word, mask in bits.items()):
-            break
-        levels.append(level)
-    return levels
+    return [level for level in FEATURES if not missing_features(words, level)]
 
 
 # --- threads ---------------------------------------------------------------------------------
@@ -193,15 +227,28 @@ def stay_serial():
 
 # A parallel region costs 2 to 10 microseconds to open and close; below this many operations
 # (multiply-adds, or elements of a pass over memory times 8) one thread is faster.
-SERIAL_WORK = 350_000
+cdef enum:
+    LEAST_WORK = 350000
+SERIAL_WORK = LEAST_WORK    # where tests can change it
 
 
 cpdef int threads_for(double work):
     """How many threads to open for this many operations."""
-    if (forked or max_threads == 1 or not CYCNN_OPENMP or work < 2 * SERIAL_WORK
+    return threads_at(work, SERIAL_WORK)
+
+
+cdef int threads_at(double work, double serial_work) noexcept nogil:
+    if (forked or max_threads == 1 or not CYCNN_OPENMP or work < 2 * serial_work
             or cycnn_serial):
         return 1
-    return <int>min(<double>max_threads, work / SERIAL_WORK)
+    return <int>min(<double>max_threads, work / serial_work)
+
+
+cdef int threads_wanted(int number, double work) noexcept nogil:
+    """What :func:`threads_for` says where `number` is 0; else `number`, where threads can be."""
+    if number == 0:
+        return threads_at(work, LEAST_WORK)
+    return 1 if forked or not CYCNN_OPENMP or cycnn_serial else number
 
 
 max_threads = default_num_threads()

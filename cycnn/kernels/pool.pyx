@@ -9,11 +9,6 @@ from .buffers cimport clear
 from .tile cimport lanes_of, real
 from .windows cimport Window, window
 
-# Which pixel of the window won: its number, row by row. One byte, unless the window is larger.
-ctypedef fused tap:
-    unsigned char
-    int
-
 cdef enum:
     CHANNELS = 64       # channels of one task where windows may overlap
     # Bytes of a gradient that no cache holds until the layer before reads it: there is no use in
@@ -48,19 +43,22 @@ def max_pool(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, tap[:, :, :, ::1]
     """
     cdef Window w = window(geometry, x.shape[1], x.shape[2], y.shape[1], y.shape[2], x.shape[3])
     w.relu = relu
-    cdef Py_ssize_t rows = x.shape[0] * w.out_height, row
-    cdef const real *px = &x[0, 0, 0, 0]
-    cdef real *py = &y[0, 0, 0, 0]
     cdef tap *pw = NULL
     if winners is not None:
         pw = &winners[0, 0, 0, 0]
     with nogil:
-        if threads == 1:
-            for row in range(rows):
-                max_row(px, py, pw, &w, row)
-        else:
-            for row in prange(rows, num_threads=threads, schedule="static"):
-                max_row(px, py, pw, &w, row)
+        max_pool_pass(&w, &x[0, 0, 0, 0], &y[0, 0, 0, 0], pw, x.shape[0], threads)
+
+
+cdef void max_pool_pass(const Window *w, const real *x, real *y, tap *winner, Py_ssize_t images,
+                        int threads) noexcept nogil:
+    cdef Py_ssize_t rows = images * w.out_height, row
+    if threads == 1:
+        for row in range(rows):
+            max_row(x, y, winner, w, row)
+    else:
+        for row in prange(rows, num_threads=threads, schedule="static"):
+            max_row(x, y, winner, w, row)
 
 
 cdef inline void max_row(const real *x, real *y, tap *winner, const Window *w,
@@ -87,31 +85,40 @@ def max_pool_backward(const real[:, :, :, ::1] dy, const tap[:, :, :, ::1] winne
     """dx = dy at the pixels that won, added up where several windows chose the same one."""
     cdef Window w = window(geometry, dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2],
                            dx.shape[3])
-    cdef const real *pdy = &dy[0, 0, 0, 0]
-    cdef const tap *pw = &winners[0, 0, 0, 0]
-    cdef real *pdx = &dx[0, 0, 0, 0]
-    if (geometry == (2, 2, 2, 2, 0, 0, 1, 1) and w.out_height == w.height // 2
+    with nogil:
+        max_pool_backward_pass(&w, &dy[0, 0, 0, 0], &winners[0, 0, 0, 0], &dx[0, 0, 0, 0],
+                               dx.shape[0], threads)
+
+
+cdef void max_pool_backward_pass(const Window *w, const real *dy, const tap *winner, real *dx,
+                                 Py_ssize_t images, int threads) noexcept nogil:
+    if (w.kernel_h == w.kernel_w == w.stride_h == w.stride_w == 2 and w.pad_h == w.pad_w == 0
+            and w.dilation_h == w.dilation_w == 1 and w.out_height == w.height // 2
             and w.out_width == w.width // 2):
-        spread_winners(pdy, pw, pdx, &w, dx.shape[0], threads)
+        spread_winners(dy, winner, dx, w, images, threads)
     else:
-        scatter_winners(pdy, pw, pdx, &w, dx.shape[0], threads)
+        scatter_winners(dy, winner, dx, w, images, threads)
 
 
 cdef void spread_winners(const real *dy, const tap *winner, real *dx, const Window *w,
+<<<<<<< HEAD
                          Py_ssize_t images, int threads):
     """Windows side by side that begin at the corner: each pixel belongs to one window or none."""
+=======
+                         Py_ssize_t images, int threads) noexcept nogil:
+    """Windows side by side that begin at the corner: every pixel belongs to one window or to none."""
+>>>>>>> embed
     cdef Py_ssize_t rows = images * w.out_height, row
     # Whole vectors that begin on cache lines can be stored around the caches.
     cdef bint stream = (images * w.height * w.width * w.channels * <Py_ssize_t>sizeof(real)
                         >= BEYOND_CACHES and <size_t>dx % ALIGNED == 0
                         and w.channels % lanes_of(dx) == 0)
-    with nogil:
-        if threads == 1:
-            for row in range(rows):
-                spread_row(dy, winner, dx, w, row, stream)
-        else:
-            for row in prange(rows, num_threads=threads, schedule="static"):
-                spread_row(dy, winner, dx, w, row, stream)
+    if threads == 1:
+        for row in range(rows):
+            spread_row(dy, winner, dx, w, row, stream)
+    else:
+        for row in prange(rows, num_threads=threads, schedule="static"):
+            spread_row(dy, winner, dx, w, row, stream)
 
 
 cdef inline void spread_row(const real *dy, const tap *winner, real *dx, const Window *w,
@@ -128,19 +135,18 @@ cdef inline void spread_row(const real *dy, const tap *winner, real *dx, const W
 
 
 cdef void scatter_winners(const real *dy, const tap *winner, real *dx, const Window *w,
-                          Py_ssize_t images, int threads):
+                          Py_ssize_t images, int threads) noexcept nogil:
     """Windows of any kind, number by number.
 
     To collect them in vectors, pixel by pixel, takes as long for 9 pixels and longer for more.
     """
     cdef Py_ssize_t tasks = images * ((w.channels + CHANNELS - 1) // CHANNELS), i
-    with nogil:
-        if threads == 1:
-            for i in range(tasks):
-                scatter_block(dy, winner, dx, w, i)
-        else:
-            for i in prange(tasks, num_threads=threads, schedule="static"):
-                scatter_block(dy, winner, dx, w, i)
+    if threads == 1:
+        for i in range(tasks):
+            scatter_block(dy, winner, dx, w, i)
+    else:
+        for i in prange(tasks, num_threads=threads, schedule="static"):
+            scatter_block(dy, winner, dx, w, i)
 
 
 cdef inline void scatter_block(const real *dy, const tap *winner, real *dx, const Window *w,

@@ -4,6 +4,7 @@ from libc.string cimport memmove, memset
 
 from .axis cimport Axis
 from .buffers cimport BUFFER_BYTES
+from .convolution cimport Convolution
 from .tile cimport real
 
 cdef extern from "strips.h":
@@ -81,6 +82,7 @@ cdef inline void cut(Strips *s, Py_ssize_t n, Py_ssize_t tasks, bint even) noexc
     cdef Py_ssize_t grid = s.rows.end - s.rows.first, height, per_image, groups, tried
     cdef double time, best = 0
     s.n_images = n
+    s.height = s.per_image = s.n_groups = 0     # compilers do not see that a grid has a row
     for tried in range(1, min(grid, 4 * s.lanes) + 1):
         height = (grid + tried - 1) // tried
         if even:
@@ -210,3 +212,11 @@ cdef inline real *advance(const Strips *s, Window *w, const real *src,
                window + (w.end - w.first) * s.row_length + left * s.channels * s.lanes)
         w.end += 1
     return window + (first - w.first) * s.row_length
+
+
+cdef int forward_pass(const Convolution *c, const real *x, const real *weight, const real *bias,
+                      real *y, unsigned char *winners, bint relu, bint pool,
+                      int threads) except -1 nogil
+cdef int input_gradient_pass(const Convolution *c, const real *dy, const unsigned char *winners,
+                             const real *weight, real *dx, const real *positive,
+                             int threads) except -1 nogil

@@ -16,6 +16,7 @@ from libc.string cimport memset
 
 from .axis cimport Axis, Phase, backward_axes, forward_axes
 from .buffers cimport address, address_of_4d, allocate, set_apart, whole_lines
+from .convolution cimport Convolution, convolution
 from .relu cimport mask_with
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_FIT, STRIPS_ROWS, Strips, Window, advance,
                       cut, lay_out, open_window, spread_numbers, strips_sum)
@@ -66,27 +67,40 @@ def forward(x, weight, bias, y, winners, Py_ssize_t out_height, Py_ssize_t out_w
     halved (rounded down) by the pool; `winners`, of its shape or None, gets which of a window's
     four outputs won, or NO_WINNER.
     """
-    cdef Sweep s
-    cdef Py_ssize_t src[4]
-    cdef Py_ssize_t dst[4]
+    cdef Py_ssize_t shape[4]
     cdef Py_ssize_t kernel[4]
-    cdef const char *px = address_of_4d(x, src)
+    cdef const char *px = address_of_4d(x, shape)
     cdef const char *pw = address_of_4d(weight, kernel)
     cdef const char *pb = NULL if bias is None else address(bias)
-    cdef char *py = address_of_4d(y, dst)
+    cdef char *py = address(y)
     cdef char *won = NULL if winners is None else address(winners)
     cdef bint is_double = x.itemsize == sizeof(double)
-    dst[1], dst[2] = out_height, out_width
-    cdef void *axes = forward_axes(&s.strips.rows, &s.strips.columns, src, dst, kernel[2],
-                                   kernel[3], stride_h, stride_w, top, left, dilation_h,
-                                   dilation_w)
-    s.weight_dst, s.weight_src = kernel[1] * kernel[2] * kernel[3], kernel[2] * kernel[3]
+    cdef Convolution c = convolution(shape, kernel, out_height, out_width, stride_h, stride_w, top,
+                                     left, dilation_h, dilation_w, groups)
+    with nogil:
+        if is_double:
+            forward_pass(&c, <const double *>px, <const double *>pw, <const double *>pb,
+                         <double *>py, <unsigned char *>won, relu, pool, threads)
+        else:
+            forward_pass(&c, <const float *>px, <const float *>pw, <const float *>pb,
+                         <float *>py, <unsigned char *>won, relu, pool, threads)
+
+
+cdef int forward_pass(const Convolution *c, const real *x, const real *weight, const real *bias,
+                      real *y, unsigned char *winners, bint relu, bint pool,
+                      int threads) except -1 nogil:
+    cdef Sweep s
+    cdef void *axes = forward_axes(&s.strips.rows, &s.strips.columns, c)
+    s.weight_src = c.kernel_h * c.kernel_w
+    s.weight_dst = c.channels * s.weight_src
     s.relu, s.pool = relu, pool
-    s.src_winners, s.winners = NULL, <unsigned char *>won
+    s.src_winners, s.winners = NULL, winners
     try:
-        sweep_of_type(is_double, &s, px, py, pw, pb, NULL, src, dst, kernel, threads)
+        sweep(&s, x, y, weight, bias, <const real *>NULL, c.n, c.channels, c.out_channels,
+              c.kernel_h, c.kernel_w, threads)
     finally:
         free(axes)
+    return 0
 
 
 def input_gradient(dy, winners, weight, dx, positive, Py_ssize_t out_height, Py_ssize_t out_width,
@@ -96,42 +110,39 @@ def input_gradient(dy, winners, weight, dx, positive, Py_ssize_t out_height, Py_
 
     With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
     """
-    cdef Sweep s
-    cdef Py_ssize_t src[4]
-    cdef Py_ssize_t dst[4]
+    cdef Py_ssize_t shape[4]
     cdef Py_ssize_t kernel[4]
-    cdef const char *pdy = address_of_4d(dy, src)
+    cdef const char *pdy = address(dy)
     cdef const char *pw = address_of_4d(weight, kernel)
-    cdef char *pdx = address_of_4d(dx, dst)
+    cdef char *pdx = address_of_4d(dx, shape)
     cdef const char *won = NULL if winners is None else address(winners)
     cdef const char *mask = NULL if positive is None else address(positive)
     cdef bint is_double = dy.itemsize == sizeof(double)
-    src[1], src[2] = out_height, out_width
-    cdef void *axes = backward_axes(&s.strips.rows, &s.strips.columns, src, dst, kernel[2],
-                                    kernel[3], stride_h, stride_w, top, left, dilation_h,
-                                    dilation_w)
-    s.weight_dst, s.weight_src = kernel[2] * kernel[3], kernel[1] * kernel[2] * kernel[3]
-    s.relu = s.pool = False
-    s.src_winners, s.winners = <const unsigned char *>won, NULL
-    try:
-        sweep_of_type(is_double, &s, pdy, pdx, pw, NULL, mask, src, dst, kernel, threads)
-    finally:
-        free(axes)
-
-
-cdef int sweep_of_type(bint is_double, Sweep *s, const char *src, char *dst, const char *weight,
-                       const char *bias, const char *positive, const Py_ssize_t *src_shape,
-                       const Py_ssize_t *dst_shape, const Py_ssize_t *kernel,
-                       int threads) except -1:
+    cdef Convolution c = convolution(shape, kernel, out_height, out_width, stride_h, stride_w, top,
+                                     left, dilation_h, dilation_w, groups)
     with nogil:
         if is_double:
-            sweep(s, <const double *>src, <double *>dst, <const double *>weight,
-                  <const double *>bias, <const double *>positive, src_shape[0], src_shape[3],
-                  dst_shape[3], kernel[2], kernel[3], threads)
+            input_gradient_pass(&c, <const double *>pdy, <const unsigned char *>won,
+                                <const double *>pw, <double *>pdx, <const double *>mask, threads)
         else:
-            sweep(s, <const float *>src, <float *>dst, <const float *>weight, <const float *>bias,
-                  <const float *>positive, src_shape[0], src_shape[3], dst_shape[3], kernel[2],
-                  kernel[3], threads)
+            input_gradient_pass(&c, <const float *>pdy, <const unsigned char *>won,
+                                <const float *>pw, <float *>pdx, <const float *>mask, threads)
+
+
+cdef int input_gradient_pass(const Convolution *c, const real *dy, const unsigned char *winners,
+                             const real *weight, real *dx, const real *positive,
+                             int threads) except -1 nogil:
+    cdef Sweep s
+    cdef void *axes = backward_axes(&s.strips.rows, &s.strips.columns, c)
+    s.weight_dst = c.kernel_h * c.kernel_w
+    s.weight_src = c.channels * s.weight_dst
+    s.relu = s.pool = False
+    s.src_winners, s.winners = winners, NULL
+    try:
+        sweep(&s, dy, dx, weight, <const real *>NULL, positive, c.n, c.out_channels, c.channels,
+              c.kernel_h, c.kernel_w, threads)
+    finally:
+        free(axes)
     return 0
 
 

@@ -18,6 +18,7 @@ from libc.string cimport memset
 
 from .axis cimport Phase, forward_axes
 from .buffers cimport address, address_of_4d, allocate, set_apart, whole_lines
+from .convolution cimport Convolution, convolution
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_WEIGHT_FIT, STRIPS_WEIGHT_ROWS, Strips,
                       Window, advance, cut, gather, lay_out, open_window, spread_numbers,
                       strips_weight_sum)
@@ -68,32 +69,37 @@ def weight_gradient(x, dy, winners, dweight, dbias, Py_ssize_t out_height, Py_ss
 
     With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
     """
-    cdef Gradient g
-    cdef Py_ssize_t src[4]
-    cdef Py_ssize_t dst[4]
+    cdef Py_ssize_t shape[4]
     cdef Py_ssize_t kernel[4]
-    cdef const char *px = address_of_4d(x, src)
-    cdef const char *pdy = address_of_4d(dy, dst)
+    cdef const char *px = address_of_4d(x, shape)
+    cdef const char *pdy = address(dy)
     cdef char *pdw = address_of_4d(dweight, kernel)
     cdef char *pdb = NULL if dbias is None else address(dbias)
     cdef const char *won = NULL if winners is None else address(winners)
     cdef bint is_double = x.itemsize == sizeof(double)
-    dst[1], dst[2] = out_height, out_width
-    cdef void *axes = forward_axes(&g.strips.rows, &g.strips.columns, src, dst, kernel[2],
-                                   kernel[3], stride_h, stride_w, top, left, dilation_h,
-                                   dilation_w)
-    g.kernel_height, g.kernel_width, g.out_channels = kernel[2], kernel[3], dst[3]
-    g.winners = <const unsigned char *>won
+    cdef Convolution c = convolution(shape, kernel, out_height, out_width, stride_h, stride_w, top,
+                                     left, dilation_h, dilation_w, groups)
+    with nogil:
+        if is_double:
+            weight_gradient_pass(&c, <const double *>px, <const double *>pdy,
+                                 <const unsigned char *>won, <double *>pdw, <double *>pdb, threads)
+        else:
+            weight_gradient_pass(&c, <const float *>px, <const float *>pdy,
+                                 <const unsigned char *>won, <float *>pdw, <float *>pdb, threads)
+
+
+cdef int weight_gradient_pass(const Convolution *c, const real *x, const real *dy,
+                              const unsigned char *winners, real *dweight, real *dbias,
+                              int threads) except -1 nogil:
+    cdef Gradient g
+    cdef void *axes = forward_axes(&g.strips.rows, &g.strips.columns, c)
+    g.kernel_height, g.kernel_width, g.out_channels = c.kernel_h, c.kernel_w, c.out_channels
+    g.winners = winners
     try:
-        with nogil:
-            if is_double:
-                run(&g, <const double *>px, <const double *>pdy, <double *>pdw, <double *>pdb,
-                    src[0], src[3], threads)
-            else:
-                run(&g, <const float *>px, <const float *>pdy, <float *>pdw, <float *>pdb, src[0],
-                    src[3], threads)
+        run(&g, x, dy, dweight, dbias, c.n, c.channels, threads)
     finally:
         free(axes)
+    return 0
 
 
 cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *dbias, Py_ssize_t n,

@@ -3,6 +3,7 @@ strips of images, and the lines that rows of x become."""
 
 from .axis cimport Axis
 from .buffers cimport CACHE_LINE
+from .convolution cimport Convolution
 from .strips cimport MOST_LANES, Strips, Window, cut, gather, lay_out
 from .tile cimport real
 
@@ -97,3 +98,11 @@ cdef inline void advance_lines(const Strips *s, const strips_winograd *w, Window
         window.end += 1
     l.upper = lines + first % LINES * l.line
     l.lower = lines + (first + STRIPS_TILE) % LINES * l.line
+
+
+cdef int forward_pass(const Convolution *c, const real *x, const real *weight, const real *bias,
+                      real *y, unsigned char *winners, bint relu, bint pool,
+                      int threads) except -1 nogil
+cdef int input_gradient_pass(const Convolution *c, const real *dy, const unsigned char *winners,
+                             const real *weight, real *dx, const real *positive,
+                             int threads) except -1 nogil

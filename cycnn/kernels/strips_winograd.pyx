@@ -16,6 +16,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .buffers cimport address, address_of_4d, allocate, whole_lines
+from .convolution cimport Convolution, convolution
 from .relu cimport mask_with
 from .strips cimport (MOST_LANES, STRIPS_FIT, STRIPS_ROWS, Strips, Window, interleave, open_window,
                       spread_numbers)
@@ -75,21 +76,37 @@ def forward(x, weight, bias, y, winners, Py_ssize_t out_height, Py_ssize_t out_w
 
     The arguments are those of winograd.forward; float64 too.
     """
-    cdef Sweep s
-    cdef Py_ssize_t src[4]
-    cdef Py_ssize_t dst[4]
+    cdef Py_ssize_t shape[4]
     cdef Py_ssize_t kernel[4]
-    cdef const char *px = address_of_4d(x, src)
+    cdef const char *px = address_of_4d(x, shape)
     cdef const char *pw = address_of_4d(weight, kernel)
     cdef const char *pb = NULL if bias is None else address(bias)
-    cdef char *py = address_of_4d(y, dst)
+    cdef char *py = address(y)
     cdef char *won = NULL if winners is None else address(winners)
-    dst[1], dst[2] = out_height, out_width
-    s.weight_dst, s.weight_src = kernel[1] * kernel[2] * kernel[3], kernel[2] * kernel[3]
+    cdef bint is_double = x.itemsize == sizeof(double)
+    cdef Convolution c = convolution(shape, kernel, out_height, out_width, 1, 1, top, left, 1, 1, 1)
+    with nogil:
+        if is_double:
+            forward_pass(&c, <const double *>px, <const double *>pw, <const double *>pb,
+                         <double *>py, <unsigned char *>won, relu, pool, threads)
+        else:
+            forward_pass(&c, <const float *>px, <const float *>pw, <const float *>pb,
+                         <float *>py, <unsigned char *>won, relu, pool, threads)
+
+
+cdef int forward_pass(const Convolution *c, const real *x, const real *weight, const real *bias,
+                      real *y, unsigned char *winners, bint relu, bint pool,
+                      int threads) except -1 nogil:
+    cdef Sweep s
+    s.tiles.side = c.kernel_h + STRIPS_TILE - 1
+    s.tiles.src_channels, s.tiles.dst_channels = c.channels, c.out_channels
+    tile_axis(&s.strips.rows, c.height, c.out_height, c.top, s.tiles.side)
+    tile_axis(&s.strips.columns, c.width, c.out_width, c.left, s.tiles.side)
+    s.weight_src = c.kernel_h * c.kernel_w
+    s.weight_dst = c.channels * s.weight_src
     s.flipped, s.relu, s.pool = False, relu, pool
-    s.src_winners, s.winners = NULL, <unsigned char *>won
-    sweep_of_type(x.itemsize == sizeof(double), &s, px, py, pw, pb, NULL, src, dst, kernel[2], top,
-                  left, threads)
+    s.src_winners, s.winners = NULL, winners
+    return sweep(&s, x, y, weight, bias, <const real *>NULL, c.n, threads)
 
 
 def input_gradient(dy, winners, weight, dx, positive, Py_ssize_t out_height, Py_ssize_t out_width,
@@ -98,39 +115,37 @@ def input_gradient(dy, winners, weight, dx, positive, Py_ssize_t out_height, Py_
 
     With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
     """
-    cdef Sweep s
-    cdef Py_ssize_t src[4]
-    cdef Py_ssize_t dst[4]
+    cdef Py_ssize_t shape[4]
     cdef Py_ssize_t kernel[4]
-    cdef const char *pdy = address_of_4d(dy, src)
+    cdef const char *pdy = address(dy)
     cdef const char *pw = address_of_4d(weight, kernel)
-    cdef char *pdx = address_of_4d(dx, dst)
+    cdef char *pdx = address_of_4d(dx, shape)
     cdef const char *won = NULL if winners is None else address(winners)
     cdef const char *mask = NULL if positive is None else address(positive)
-    src[1], src[2] = out_height, out_width
-    s.weight_dst, s.weight_src = kernel[2] * kernel[3], kernel[1] * kernel[2] * kernel[3]
-    s.flipped, s.relu, s.pool = True, False, False
-    s.src_winners, s.winners = <const unsigned char *>won, NULL
-    sweep_of_type(dy.itemsize == sizeof(double), &s, pdy, pdx, pw, NULL, mask, src, dst, kernel[2],
-                  kernel[2] - 1 - top, kernel[3] - 1 - left, threads)
-
-
-cdef int sweep_of_type(bint is_double, Sweep *s, const char *src, char *dst, const char *weight,
-                       const char *bias, const char *positive, const Py_ssize_t *src_shape,
-                       const Py_ssize_t *dst_shape, Py_ssize_t kernel, Py_ssize_t top,
-                       Py_ssize_t left, int threads) except -1:
+    cdef bint is_double = dy.itemsize == sizeof(double)
+    cdef Convolution c = convolution(shape, kernel, out_height, out_width, 1, 1, top, left, 1, 1, 1)
     with nogil:
-        s.tiles.side = kernel + STRIPS_TILE - 1
-        s.tiles.src_channels, s.tiles.dst_channels = src_shape[3], dst_shape[3]
-        tile_axis(&s.strips.rows, src_shape[1], dst_shape[1], top, s.tiles.side)
-        tile_axis(&s.strips.columns, src_shape[2], dst_shape[2], left, s.tiles.side)
         if is_double:
-            sweep(s, <const double *>src, <double *>dst, <const double *>weight,
-                  <const double *>bias, <const double *>positive, src_shape[0], threads)
+            input_gradient_pass(&c, <const double *>pdy, <const unsigned char *>won,
+                                <const double *>pw, <double *>pdx, <const double *>mask, threads)
         else:
-            sweep(s, <const float *>src, <float *>dst, <const float *>weight, <const float *>bias,
-                  <const float *>positive, src_shape[0], threads)
-    return 0
+            input_gradient_pass(&c, <const float *>pdy, <const unsigned char *>won,
+                                <const float *>pw, <float *>pdx, <const float *>mask, threads)
+
+
+cdef int input_gradient_pass(const Convolution *c, const real *dy, const unsigned char *winners,
+                             const real *weight, real *dx, const real *positive,
+                             int threads) except -1 nogil:
+    cdef Sweep s
+    s.tiles.side = c.kernel_h + STRIPS_TILE - 1
+    s.tiles.src_channels, s.tiles.dst_channels = c.out_channels, c.channels
+    tile_axis(&s.strips.rows, c.out_height, c.height, c.kernel_h - 1 - c.top, s.tiles.side)
+    tile_axis(&s.strips.columns, c.out_width, c.width, c.kernel_w - 1 - c.left, s.tiles.side)
+    s.weight_dst = c.kernel_h * c.kernel_w
+    s.weight_src = c.channels * s.weight_dst
+    s.flipped, s.relu, s.pool = True, False, False
+    s.src_winners, s.winners = winners, NULL
+    return sweep(&s, dy, dx, weight, <const real *>NULL, positive, c.n, threads)
 
 
 cdef int sweep(Sweep *s, const real *src, real *dst, const real *weight, const real *bias,

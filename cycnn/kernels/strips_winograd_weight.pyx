@@ -16,6 +16,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .buffers cimport address, address_of_4d, allocate, whole_lines
+from .convolution cimport Convolution, convolution
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_WEIGHT_FIT, STRIPS_WEIGHT_ROWS, Strips,
                       Window, gather, open_window, spread_numbers)
 from .strips_winograd cimport (LINES, MOST_TAPS, STRIPS_TILE, advance_lines, cut_tiles, line_of,
@@ -81,28 +82,34 @@ def weight_gradient(x, dy, winners, dweight, dbias, Py_ssize_t out_height, Py_ss
 
     With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
     """
-    cdef Gradient g
-    cdef Py_ssize_t src[4]
-    cdef Py_ssize_t dst[4]
+    cdef Py_ssize_t shape[4]
     cdef Py_ssize_t kernel[4]
-    cdef const char *px = address_of_4d(x, src)
-    cdef const char *pdy = address_of_4d(dy, dst)
+    cdef const char *px = address_of_4d(x, shape)
+    cdef const char *pdy = address(dy)
     cdef char *pdw = address_of_4d(dweight, kernel)
     cdef char *pdb = NULL if dbias is None else address(dbias)
     cdef const char *won = NULL if winners is None else address(winners)
     cdef bint is_double = x.itemsize == sizeof(double)
-    g.tiles.side = kernel[2] + STRIPS_TILE - 1
-    g.tiles.src_channels, g.tiles.dst_channels = src[3], dst[3]
-    g.winners = <const unsigned char *>won
-    tile_axis(&g.strips.rows, src[1], out_height, top, g.tiles.side)
-    tile_axis(&g.strips.columns, src[2], out_width, left, g.tiles.side)
+    cdef Convolution c = convolution(shape, kernel, out_height, out_width, 1, 1, top, left, 1, 1, 1)
     with nogil:
         if is_double:
-            run(&g, <const double *>px, <const double *>pdy, <double *>pdw, <double *>pdb, src[0],
-                threads)
+            weight_gradient_pass(&c, <const double *>px, <const double *>pdy,
+                                 <const unsigned char *>won, <double *>pdw, <double *>pdb, threads)
         else:
-            run(&g, <const float *>px, <const float *>pdy, <float *>pdw, <float *>pdb, src[0],
-                threads)
+            weight_gradient_pass(&c, <const float *>px, <const float *>pdy,
+                                 <const unsigned char *>won, <float *>pdw, <float *>pdb, threads)
+
+
+cdef int weight_gradient_pass(const Convolution *c, const real *x, const real *dy,
+                              const unsigned char *winners, real *dweight, real *dbias,
+                              int threads) except -1 nogil:
+    cdef Gradient g
+    g.tiles.side = c.kernel_h + STRIPS_TILE - 1
+    g.tiles.src_channels, g.tiles.dst_channels = c.channels, c.out_channels
+    g.winners = winners
+    tile_axis(&g.strips.rows, c.height, c.out_height, c.top, g.tiles.side)
+    tile_axis(&g.strips.columns, c.width, c.out_width, c.left, g.tiles.side)
+    return run(&g, x, dy, dweight, dbias, c.n, threads)
 
 
 cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *dbias, Py_ssize_t n,

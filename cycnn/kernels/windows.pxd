@@ -12,12 +12,18 @@ cdef inline Window window(tuple geometry, Py_ssize_t height, Py_ssize_t width,
                           Py_ssize_t channels) except *:
     """`geometry` holds kernel, stride, padding and dilation, vertical and horizontal of each."""
     cdef Window w
+    (w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.pad_h, w.pad_w, w.dilation_h,
+     w.dilation_w) = geometry
+    lay_over(&w, height, width, out_height, out_width, channels)
+    return w
+
+
+cdef inline void lay_over(Window *w, Py_ssize_t height, Py_ssize_t width, Py_ssize_t out_height,
+                          Py_ssize_t out_width, Py_ssize_t channels) noexcept nogil:
+    """The rest of a window whose options are there: the images."""
     cdef Py_ssize_t last
     w.height, w.width, w.out_height, w.out_width = height, width, out_height, out_width
     w.channels, w.relu = channels, False
-    (w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.pad_h, w.pad_w, w.dilation_h,
-     w.dilation_w) = geometry
     w.inner = (w.pad_w + w.stride_w - 1) // w.stride_w
     last = w.width + w.pad_w - (w.kernel_w - 1) * w.dilation_w - 1
     w.outer = min(w.out_width, last // w.stride_w + 1) if last >= 0 else 0
-    return w

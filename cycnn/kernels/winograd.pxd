@@ -2,6 +2,7 @@
 
 from libc.string cimport memcpy
 
+from .convolution cimport Convolution
 from .tile cimport real
 
 cdef extern from "winograd.h":
@@ -62,13 +63,11 @@ cdef struct Images:
     Py_ssize_t channels
 
 
-cdef inline Images images_of(const void *pixels, const unsigned char[:, :, :, ::1] winners,
+cdef inline Images images_of(const void *pixels, const unsigned char *winners,
                              Py_ssize_t count, Py_ssize_t height, Py_ssize_t width,
-                             Py_ssize_t channels) noexcept:
+                             Py_ssize_t channels) noexcept nogil:
     cdef Images images
-    images.pixels, images.winners, images.nothing = pixels, NULL, NULL
-    if winners is not None:
-        images.winners = &winners[0, 0, 0, 0]
+    images.pixels, images.winners, images.nothing = pixels, winners, NULL
     images.count, images.height, images.width, images.channels = count, height, width, channels
     return images
 
@@ -146,3 +145,11 @@ cdef inline void winograd_input(int n, const winograd_patch *d, real *v, Py_ssiz
         f32_winograd_input(n, d, v, point, vectors)
     else:
         f64_winograd_input(n, d, v, point, vectors)
+
+
+cdef int forward_pass(const Convolution *c, const real *x, const real *weight, const real *bias,
+                      real *y, unsigned char *winners, bint relu, bint pool,
+                      int threads) except -1 nogil
+cdef int input_gradient_pass(const Convolution *c, const real *dy, const unsigned char *winners,
+                             const real *weight, real *dx, const real *positive,
+                             int threads) except -1 nogil

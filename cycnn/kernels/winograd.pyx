@@ -16,6 +16,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .buffers cimport allocate, whole_lines
+from .convolution cimport Convolution, convolution
 from .tile cimport TILE_FROM_ZERO, TILE_ROWS_2, lanes_of, real, tile_rows, tile_sum
 
 cdef extern from "winograd.h":
@@ -73,21 +74,31 @@ def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const r
     image. y is (N, out_height, out_width, K), halved (rounded down) by the pool; `winners`, of its
     shape or None, gets which of a window's four outputs won, or NO_WINNER.
     """
-    cdef Winograd w
+    cdef Convolution c = convolution(x.shape, weight.shape, out_height, out_width, 1, 1, top, left,
+                                     1, 1, 1)
     cdef const real *start = NULL
-    cdef unsigned char *winner = NULL
+    cdef unsigned char *won = NULL
     if bias is not None:
         start = &bias[0]
     if winners is not None:
-        winner = &winners[0, 0, 0, 0]
-    w.src = images_of(&x[0, 0, 0, 0], None, x.shape[0], x.shape[1], x.shape[2], x.shape[3])
-    w.dst_height, w.dst_width, w.dst_channels = out_height, out_width, y.shape[3]
-    w.kernel, w.top, w.left = weight.shape[2], top, left
-    w.weight_dst, w.weight_src = weight.shape[1] * w.kernel * w.kernel, w.kernel * w.kernel
+        won = &winners[0, 0, 0, 0]
+    with nogil:
+        forward_pass(&c, &x[0, 0, 0, 0], &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], won, relu,
+                     pool, threads)
+
+
+cdef int forward_pass(const Convolution *c, const real *x, const real *weight, const real *bias,
+                      real *y, unsigned char *winners, bint relu, bint pool,
+                      int threads) except -1 nogil:
+    cdef Winograd w
+    w.src = images_of(x, NULL, c.n, c.height, c.width, c.channels)
+    w.dst_height, w.dst_width, w.dst_channels = c.out_height, c.out_width, c.out_channels
+    w.kernel, w.top, w.left = c.kernel_h, c.top, c.left
+    w.weight_src = w.kernel * w.kernel
+    w.weight_dst = c.channels * w.weight_src
     w.flipped = False
     w.end.relu, w.end.pool = relu, pool
-    with nogil:
-        sweep(&w, &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], winner, <const real *>NULL, threads)
+    return sweep(&w, weight, bias, y, winners, <const real *>NULL, threads)
 
 
 def input_gradient(const real[:, :, :, ::1] dy, const unsigned char[:, :, :, ::1] winners,
@@ -100,20 +111,32 @@ def input_gradient(const real[:, :, :, ::1] dy, const unsigned char[:, :, :, ::1
     vectors then. Where `positive`, of dx's shape, is not None and not above 0, dx is 0: the
     backward pass of a ReLU that made `positive`.
     """
-    cdef Winograd w
+    cdef Convolution c = convolution(dx.shape, weight.shape, out_height, out_width, 1, 1, top, left,
+                                     1, 1, 1)
+    cdef const unsigned char *won = NULL
     cdef const real *mask = NULL
+    if winners is not None:
+        won = &winners[0, 0, 0, 0]
     if positive is not None:
         mask = &positive[0, 0, 0, 0]
-    w.src = images_of(&dy[0, 0, 0, 0], winners, dy.shape[0], out_height, out_width, dy.shape[3])
-    w.dst_height, w.dst_width, w.dst_channels = dx.shape[1], dx.shape[2], dx.shape[3]
-    w.kernel = weight.shape[2]
-    w.top, w.left = w.kernel - 1 - top, w.kernel - 1 - left
-    w.weight_dst, w.weight_src = w.kernel * w.kernel, weight.shape[1] * w.kernel * w.kernel
+    with nogil:
+        input_gradient_pass(&c, &dy[0, 0, 0, 0], won, &weight[0, 0, 0, 0], &dx[0, 0, 0, 0], mask,
+                            threads)
+
+
+cdef int input_gradient_pass(const Convolution *c, const real *dy, const unsigned char *winners,
+                             const real *weight, real *dx, const real *positive,
+                             int threads) except -1 nogil:
+    cdef Winograd w
+    w.src = images_of(dy, winners, c.n, c.out_height, c.out_width, c.out_channels)
+    w.dst_height, w.dst_width, w.dst_channels = c.height, c.width, c.channels
+    w.kernel = c.kernel_h
+    w.top, w.left = w.kernel - 1 - c.top, w.kernel - 1 - c.left
+    w.weight_dst = w.kernel * w.kernel
+    w.weight_src = c.channels * w.weight_dst
     w.flipped = True
     w.end.relu = w.end.pool = False
-    with nogil:
-        sweep(&w, &weight[0, 0, 0, 0], <const real *>NULL, &dx[0, 0, 0, 0],
-              <unsigned char *>NULL, mask, threads)
+    return sweep(&w, weight, <const real *>NULL, dx, <unsigned char *>NULL, positive, threads)
 
 
 cdef int sweep(Winograd *w, const real *weight, const real *bias, real *dst,

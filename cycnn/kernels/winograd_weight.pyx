@@ -15,6 +15,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .buffers cimport allocate, whole_lines
+from .convolution cimport Convolution, convolution
 from .tile cimport TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_rows, tile_sum
 from .winograd cimport (NO_WINNER, WINOGRAD_TILE, Images, images_of, nothing_size, patch_of,
                         tile_stride, whole_vectors, winograd_input, winograd_patch)
@@ -71,16 +72,31 @@ def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy,
     image. With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them; K must be
     whole vectors then.
     """
-    cdef Gradient g
-    g.side = dweight.shape[2] + WINOGRAD_TILE - 1
-    g.points = g.side * g.side
-    g.x = images_of(&x[0, 0, 0, 0], None, x.shape[0], x.shape[1], x.shape[2], x.shape[3])
-    g.dy = images_of(&dy[0, 0, 0, 0], winners, dy.shape[0], out_height, out_width, dy.shape[3])
-    g.top, g.left = top, left
-    g.vertical = (out_height + WINOGRAD_TILE - 1) // WINOGRAD_TILE
-    g.horizontal = (out_width + WINOGRAD_TILE - 1) // WINOGRAD_TILE
+    cdef Convolution c = convolution(x.shape, dweight.shape, out_height, out_width, 1, 1, top, left,
+                                     1, 1, 1)
+    cdef const unsigned char *won = NULL
+    cdef real *pdb = NULL
+    if winners is not None:
+        won = &winners[0, 0, 0, 0]
+    if dbias is not None:
+        pdb = &dbias[0]
     with nogil:
-        run(&g, &dweight[0, 0, 0, 0], NULL if dbias is None else &dbias[0], threads)
+        weight_gradient_pass(&c, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], won, &dweight[0, 0, 0, 0], pdb,
+                             threads)
+
+
+cdef int weight_gradient_pass(const Convolution *c, const real *x, const real *dy,
+                              const unsigned char *winners, real *dweight, real *dbias,
+                              int threads) except -1 nogil:
+    cdef Gradient g
+    g.side = c.kernel_h + WINOGRAD_TILE - 1
+    g.points = g.side * g.side
+    g.x = images_of(x, NULL, c.n, c.height, c.width, c.channels)
+    g.dy = images_of(dy, winners, c.n, c.out_height, c.out_width, c.out_channels)
+    g.top, g.left = c.top, c.left
+    g.vertical = (c.out_height + WINOGRAD_TILE - 1) // WINOGRAD_TILE
+    g.horizontal = (c.out_width + WINOGRAD_TILE - 1) // WINOGRAD_TILE
+    return run(&g, dweight, dbias, threads)
 
 
 cdef int run(Gradient *g, real *dweight, real *dbias, int threads) except -1 nogil:
