@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ class Trainer:
     model: Module
     optimizer: Optimizer
     loss: Loss
-    ema: ExponentialMovingAverage | None
+    ema: ExponentialMovingAverage | Any     # None without one
     seed: int
     rng: np.random.Generator
     clip_grad_norm: float | None

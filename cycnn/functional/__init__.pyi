@@ -11,7 +11,10 @@ from .._types import (Algorithm, Fill, FloatArray, FloatDtype, FloatT, Int, Inte
 
 _Stored = TypeVar("_Stored", bound=np.uint8 | np.float32 | np.float64)
 _OutputSize: TypeAlias = Pair | tuple[Int | None, ...] | list[int | None] | None
-_ThreeGradients: TypeAlias = tuple[FloatArray | Any, FloatArray | Any, FloatArray | Any]
+# Those of x, weight and bias. Any: None where a gradient is not asked for.
+_Gradients: TypeAlias = tuple[NDArray[FloatT] | Any, NDArray[FloatT] | Any, NDArray[FloatT] | Any]
+# dx alone can be left out.
+_NormGradients: TypeAlias = tuple[NDArray[FloatT] | Any, NDArray[FloatT], NDArray[FloatT]]
 
 class convolution_algorithm:
     algorithm: Algorithm
@@ -29,12 +32,18 @@ def conv2d(x: NDArray[FloatT], weight: Numbers, bias: Numbers | None = None, str
 def conv2d(x: Numbers, weight: Numbers, bias: Numbers | None = None, stride: Pair = 1,
            padding: Pair | Literal["same", "valid"] = 0, dilation: Pair = 1, groups: Int = 1,
            algorithm: Algorithm = "auto") -> FloatArray: ...
-# The gradients of x, weight and bias; Any: None for those that are not asked for.
+@overload
+def conv2d_backward(dy: Numbers, x: NDArray[FloatT], weight: Numbers,
+                    bias: bool | Literal["untied"] | None = False, stride: Pair = 1,
+                    padding: Pair | Literal["same", "valid"] = 0, dilation: Pair = 1,
+                    groups: Int = 1, input_gradient: bool = True, weight_gradient: bool = True,
+                    algorithm: Algorithm = "auto") -> _Gradients[FloatT]: ...
+@overload
 def conv2d_backward(dy: Numbers, x: Numbers, weight: Numbers,
                     bias: bool | Literal["untied"] | None = False, stride: Pair = 1,
                     padding: Pair | Literal["same", "valid"] = 0, dilation: Pair = 1,
                     groups: Int = 1, input_gradient: bool = True, weight_gradient: bool = True,
-                    algorithm: Algorithm = "auto") -> _ThreeGradients: ...
+                    algorithm: Algorithm = "auto") -> _Gradients[np.floating[Any]]: ...
 @overload
 def conv_transpose2d(x: NDArray[FloatT], weight: Numbers, bias: Numbers | None = None,
                      stride: Pair = 1, padding: Pair = 0, output_padding: Pair = 0,
@@ -43,17 +52,28 @@ def conv_transpose2d(x: NDArray[FloatT], weight: Numbers, bias: Numbers | None =
 def conv_transpose2d(x: Numbers, weight: Numbers, bias: Numbers | None = None, stride: Pair = 1,
                      padding: Pair = 0, output_padding: Pair = 0, groups: Int = 1,
                      dilation: Pair = 1) -> FloatArray: ...
+@overload
+def conv_transpose2d_backward(dy: Numbers, x: NDArray[FloatT], weight: Numbers, bias: bool = False,
+                              stride: Pair = 1, padding: Pair = 0, output_padding: Pair = 0,
+                              groups: Int = 1, dilation: Pair = 1, input_gradient: bool = True,
+                              weight_gradient: bool = True) -> _Gradients[FloatT]: ...
+@overload
 def conv_transpose2d_backward(dy: Numbers, x: Numbers, weight: Numbers, bias: bool = False,
                               stride: Pair = 1, padding: Pair = 0, output_padding: Pair = 0,
                               groups: Int = 1, dilation: Pair = 1, input_gradient: bool = True,
-                              weight_gradient: bool = True) -> _ThreeGradients: ...
+                              weight_gradient: bool = True) -> _Gradients[np.floating[Any]]: ...
 @overload
 def linear(x: NDArray[FloatT], weight: Numbers, bias: Numbers | None = None) -> NDArray[FloatT]: ...
 @overload
 def linear(x: Numbers, weight: Numbers, bias: Numbers | None = None) -> FloatArray: ...
+@overload
+def linear_backward(dy: Numbers, x: NDArray[FloatT], weight: Numbers, bias: bool = False,
+                    input_gradient: bool = True, weight_gradient: bool = True
+                    ) -> _Gradients[FloatT]: ...
+@overload
 def linear_backward(dy: Numbers, x: Numbers, weight: Numbers, bias: bool = False,
                     input_gradient: bool = True, weight_gradient: bool = True
-                    ) -> _ThreeGradients: ...
+                    ) -> _Gradients[np.floating[Any]]: ...
 
 # --- pooling, padding and other sizes -------------------------------------------------------------
 
@@ -263,18 +283,16 @@ def batch_norm(x: NDArray[FloatT], running_mean: Numbers | None = None,
 def batch_norm(x: Numbers, running_mean: Numbers | None = None, running_var: Numbers | None = None,
                weight: Numbers | None = None, bias: Numbers | None = None, training: bool = False,
                momentum: Number = 0.1, eps: Number = 1e-5) -> FloatArray: ...
-# dx is None where it is not asked for.
 @overload
-def batch_norm_backward(dy: Numbers, x: Numbers, running_mean: Numbers | None = None,
+def batch_norm_backward(dy: Numbers, x: NDArray[FloatT], running_mean: Numbers | None = None,
                         running_var: Numbers | None = None, weight: Numbers | None = None,
-                        training: bool = False, eps: Number = 1e-5,
-                        input_gradient: Literal[True] = True
-                        ) -> tuple[FloatArray, FloatArray, FloatArray]: ...
+                        training: bool = False, eps: Number = 1e-5, input_gradient: bool = True
+                        ) -> _NormGradients[FloatT]: ...
 @overload
 def batch_norm_backward(dy: Numbers, x: Numbers, running_mean: Numbers | None = None,
                         running_var: Numbers | None = None, weight: Numbers | None = None,
                         training: bool = False, eps: Number = 1e-5, input_gradient: bool = True
-                        ) -> tuple[FloatArray | None, FloatArray, FloatArray]: ...
+                        ) -> _NormGradients[np.floating[Any]]: ...
 @overload
 def group_norm(x: NDArray[FloatT], num_groups: Int, weight: Numbers | None = None,
                bias: Numbers | None = None, eps: Number = 1e-5) -> NDArray[FloatT]: ...
@@ -282,13 +300,13 @@ def group_norm(x: NDArray[FloatT], num_groups: Int, weight: Numbers | None = Non
 def group_norm(x: Numbers, num_groups: Int, weight: Numbers | None = None,
                bias: Numbers | None = None, eps: Number = 1e-5) -> FloatArray: ...
 @overload
-def group_norm_backward(dy: Numbers, x: Numbers, num_groups: Int, weight: Numbers | None = None,
-                        eps: Number = 1e-5, input_gradient: Literal[True] = True
-                        ) -> tuple[FloatArray, FloatArray, FloatArray]: ...
+def group_norm_backward(dy: Numbers, x: NDArray[FloatT], num_groups: Int,
+                        weight: Numbers | None = None, eps: Number = 1e-5,
+                        input_gradient: bool = True) -> _NormGradients[FloatT]: ...
 @overload
 def group_norm_backward(dy: Numbers, x: Numbers, num_groups: Int, weight: Numbers | None = None,
                         eps: Number = 1e-5, input_gradient: bool = True
-                        ) -> tuple[FloatArray | None, FloatArray, FloatArray]: ...
+                        ) -> _NormGradients[np.floating[Any]]: ...
 
 # --- losses: with reduction "none" every loss by itself -------------------------------------------
 
