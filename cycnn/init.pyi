@@ -2,7 +2,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ._types import FloatArray, FloatDtype, Int, Number, Rng, Shape
+from ._types import FloatArray, FloatDtype, Number, Rng, Shape
 from .random import generator as generator
 from .random import manual_seed as manual_seed
 

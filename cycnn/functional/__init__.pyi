@@ -1,5 +1,4 @@
 from collections.abc import Iterable
-from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, overload
 
 import numpy as np
@@ -20,7 +19,7 @@ class convolution_algorithm:
     algorithm: Algorithm
     def __init__(self, algorithm: Algorithm) -> None: ...
     def __enter__(self) -> Self: ...
-    def __exit__(self, *_: BaseException | type[BaseException] | TracebackType | None) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
 # --- convolution and linear -----------------------------------------------------------------------
 
