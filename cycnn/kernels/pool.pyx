@@ -101,13 +101,8 @@ cdef void max_pool_backward_pass(const Window *w, const real *dy, const tap *win
 
 
 cdef void spread_winners(const real *dy, const tap *winner, real *dx, const Window *w,
-<<<<<<< HEAD
-                         Py_ssize_t images, int threads):
-    """Windows side by side that begin at the corner: each pixel belongs to one window or none."""
-=======
                          Py_ssize_t images, int threads) noexcept nogil:
-    """Windows side by side that begin at the corner: every pixel belongs to one window or to none."""
->>>>>>> embed
+    """Windows side by side that begin at the corner: each pixel belongs to one window or none."""
     cdef Py_ssize_t rows = images * w.out_height, row
     # Whole vectors that begin on cache lines can be stored around the caches.
     cdef bint stream = (images * w.height * w.width * w.channels * <Py_ssize_t>sizeof(real)
