@@ -1,7 +1,7 @@
 """Suite `size`: what an installation takes, and what an import takes beyond NumPy's.
 
-Every import is that of a fresh interpreter (`size_side.py`), which imports NumPy first. The libraries
-take turns.
+Every import is that of a fresh interpreter (`size_side.py`), which imports NumPy first. The
+libraries take turns.
 """
 
 import importlib.metadata
@@ -63,7 +63,7 @@ def installed_size(name):
         files = []
     folder = Path(importlib.util.find_spec(name).origin).parent
     places = {Path(file.locate()).resolve() for file in files if file.suffix != ".pyc"}
-    # An editable installation lists no files of the package, and what is on the path may be another.
+    # An editable installation lists no files of the package; what is on the path may be another.
     if folder.resolve() / "__init__.py" in places:
         return sum(place.stat().st_size for place in places if place.exists()), False
     return sum(file.stat().st_size for file in folder.rglob("*")
@@ -82,8 +82,8 @@ def notes(results):
     """What stands under the table."""
     if not results:
         return []
-    lines = ["Import: that of the library in a fresh interpreter that has imported NumPy, which took "
-             f"{spread(results[0]['numpy_milliseconds'], '.0f')} ms there, the libraries in turn. "
+    lines = ["Import: that of the library in a fresh interpreter that has imported NumPy, which "
+             f"took {spread(results[0]['numpy_milliseconds'], '.0f')} ms there, the libraries in turn. "
              "MB are millions of bytes, without what a library depends on and without Python's "
              "caches."]
     if any(result["source_folder"] for result in results):

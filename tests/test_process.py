@@ -1,4 +1,4 @@
-"""What `import cycnn` does to the process that it is imported into: nothing that anybody notices."""
+"""What `import cycnn` does to the process that it is imported into: nothing anybody notices."""
 
 import ast
 import importlib.util

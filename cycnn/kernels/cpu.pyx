@@ -80,9 +80,9 @@ def feature_words():
 
 
 # Instruction set -> {feature: (feature word, its bits)}, for all features that every processor of
-# that level has: those of the x86-64 psABI's micro-architecture levels v2, v3 and v4, plus the state
-# bits of XCR0. A level counts only when all of its features are there: processors and emulators with
-# AVX2 but without another feature of v3 exist, and code built for v3 uses them all.
+# that level has: those of the x86-64 psABI's micro-architecture levels v2, v3 and v4, plus the
+# state bits of XCR0. A level counts only when all of its features are there: processors and
+# emulators with AVX2 but without another feature of v3 exist, and code built for v3 uses them all.
 FEATURES = {
     "baseline": {
         "SSE3": ("leaf1_ecx", 1 << 0),

@@ -1,5 +1,5 @@
 # cython: freethreading_compatible=True
-"""One training step of a convolution and a max-pool, on C addresses, in one block without the GIL."""
+"""A training step of a convolution and a max-pool, on C addresses, in one block without the GIL."""
 
 from cycnn.kernels.api cimport (Conv2d, MaxPool2d, conv2d, conv2d_backward_f32,
                                 conv2d_backward_f64, conv2d_forward_f32, conv2d_forward_f64,
