@@ -83,9 +83,9 @@ def notes(results):
     if not results:
         return []
     lines = ["Import: that of the library in a fresh interpreter that has imported NumPy, which "
-             f"took {spread(results[0]['numpy_milliseconds'], '.0f')} ms there, the libraries in turn. "
-             "MB are millions of bytes, without what a library depends on and without Python's "
-             "caches."]
+             f"took {spread(results[0]['numpy_milliseconds'], '.0f')} ms there, the libraries in "
+             "turn. MB are millions of bytes, without what a library depends on and without "
+             "Python's caches."]
     if any(result["source_folder"] for result in results):
         lines.append("cycnn is that of a source folder: files that an installation would have are "
                      "counted, with the symbols that a repaired wheel is stripped of.")

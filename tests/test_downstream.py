@@ -1,4 +1,4 @@
-"""A package that cimports `cycnn.kernels.api` builds against the installed cycnn and computes right.
+"""A package that cimports `cycnn.kernels.api` builds against the installed cycnn and is right.
 
 What the interface computes for all kinds of shapes is tested in test_embedding.py.
 """
