@@ -124,7 +124,7 @@ def held():
 
 
 def chosen(options):
-    """The instruction sets to take, the one that this process has loaded first if it is among them."""
+    """The instruction sets to take, first the one that this process has loaded, if it is taken."""
     if options.isa:
         return sorted(options.isa, key=lambda isa: isa != cn.kernels.isa)
     return [cn.kernels.isa, *["avx2"] * (cn.kernels.isa == "avx512")]

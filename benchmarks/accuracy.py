@@ -1,4 +1,4 @@
-"""Suite `accuracy`: a network trained on MNIST to 99 %, whole trainings of cycnn and PyTorch in turn.
+"""Suite `accuracy`: MNIST to 99 %, whole trainings by cycnn and by PyTorch in turn.
 
 Both follow the recipe of `examples/mnist_seconds.py`: the same network from the same first weights,
 the same loss, optimizer, learning rates, batch size and number of epochs; each shuffles in its own
@@ -45,8 +45,8 @@ def measure(train, test, seed, threads, epochs):
     started = time.perf_counter()
     mnist_seconds.fit(model, train, seed, epochs, progress=False)
     seconds = time.perf_counter() - started
-    result = {"suite": "accuracy", "net": "conv5x5(8), conv5x5(16)", "seed": seed, "threads": threads,
-              "epochs": epochs, "seconds": seconds,
+    result = {"suite": "accuracy", "net": "conv5x5(8), conv5x5(16)", "seed": seed,
+              "threads": threads, "epochs": epochs, "seconds": seconds,
               "accuracy": float(np.mean(model.predict(test.images) == test.labels))}
     if peers.torch is not None:
         theirs = peers_training.run(first, train, test, seed, epochs, model.normalization)

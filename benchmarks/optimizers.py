@@ -1,4 +1,4 @@
-"""Suite `optimizers`: one step on 1.2 million weights, against PyTorch's default and `fused=True`."""
+"""Suite `optimizers`: a step on 1.2 million weights, against PyTorch's default and `fused=True`."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Suite `resnet`: whole training steps (forward, loss, backward, SGD) of resnet20 on 3 x 32 x 32."""
+"""Suite `resnet`: whole training steps (forward, loss, backward, SGD) of resnet20 on 3x32x32."""
 
 import copy
 

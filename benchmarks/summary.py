@@ -1,4 +1,4 @@
-"""What the README shows of a run: the training steps, and how each suite compares, in a few lines."""
+"""What the README shows of a run: the training steps and how each suite compares, in few lines."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 """Initial weights, with PyTorch's names and bounds.
 
 Each function takes a weight's shape, (out, in, ...), and returns a new array. Where no generator
-is given they draw from one that all layers share and :func:`manual_seed` resets.
+is given they draw from one that all layers share and :func:`cycnn.manual_seed` resets.
 """
 
 import math
@@ -10,7 +10,7 @@ import numpy as np
 
 from .functional import _check
 from .functional._memory import aligned
-from .random import generator, manual_seed
+from .random import generator
 
 
 def uniform(shape, bound, dtype=np.float32, rng=None):

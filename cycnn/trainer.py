@@ -85,7 +85,7 @@ class Trainer:
         ----------
         train : data set, pair (images, labels), or iterable of such pairs
             Images (N, C, H, W), uint8 or another type of real numbers, and labels (N,), or what
-            else the loss takes: probabilities (N, classes), numbers. Images may be memory-mapped and
+            else the loss takes: probabilities (N, classes), numbers. Images may be memory-mapped,
             larger than memory, or anything that is sliced and indexed like an array, such as an
             h5py data set. Of an iterable, each pair is a batch; it may be a data loader, a
             generator, or a function that makes one for every epoch (and is given the epoch's

@@ -13,8 +13,8 @@ class Row(NamedTuple):
     figure: str
     published: str
     measured: str
-    here: float = None
-    loops: float = None
+    here: float | None = None
+    loops: float | None = None
 
 
 def table(rows):

@@ -75,22 +75,23 @@ def max_pool2d_backward(dy, x, size=2, each=False):
 
 def cross_entropy(logits, labels):
     """The mean loss, and its gradient: (softmax - 1 at the label) / N."""
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    sums = np.exp(logits).sum(axis=1, keepdims=True)
+    probabilities = np.exp(logits) / sums
     own = np.arange(len(labels)), labels
-    loss = -np.log(probabilities[own]).mean()
+    loss = (np.log(sums[:, 0]) - logits[own]).mean()
     probabilities[own] -= 1
     return loss, probabilities / len(labels)
 
 
-def train_step(images, labels, arrays, lr, relu=True, each=True):
+def train_step(images, labels, arrays, lr, relu=True, each=True, padding=0):
     """One step of gradient descent of convolution, ReLU, max-pool, dense layer and softmax.
 
-    `arrays`, the filters, the biases of the filters (or None), the dense weight (10, features) and
-    its biases, are changed in place. Returns the loss before the step.
+    `arrays`, the filters, their biases (K,) or (K, H', W') (or None), the dense weight
+    (10, features) and its biases, are changed in place. Returns the loss before the step.
     """
     filters, bias, weight, dense_bias = arrays
-    z = conv2d(images, filters, bias, each=each)
+    z = conv2d(images, filters, bias, padding, each)
     a = np.maximum(z, 0) if relu else z
     pooled = max_pool2d(a, each=each)
     features = pooled.reshape(len(images), -1)
@@ -98,10 +99,10 @@ def train_step(images, labels, arrays, lr, relu=True, each=True):
 
     dpooled = (dlogits @ weight).reshape(pooled.shape)
     dz = max_pool2d_backward(dpooled, a, each=True) * ((z > 0) if relu else 1)
-    _, dfilters, dbias = conv2d_backward(dz, images, filters, input_gradient=False)
+    _, dfilters, dbias = conv2d_backward(dz, images, filters, padding, input_gradient=False)
     filters -= lr * dfilters
     if bias is not None:
-        bias -= lr * dbias.sum(axis=(1, 2))
+        bias -= lr * (dbias if bias.ndim == 3 else dbias.sum(axis=(1, 2)))
     weight -= lr * dlogits.T @ features
     dense_bias -= lr * dlogits.sum(axis=0)
     return loss

@@ -55,10 +55,10 @@ def main(text, work, add_arguments=None):
         sys.exit(130)
 
 
-def add_seeds(parser):
+def add_seeds(parser, seeds=(0, 1, 2, 3, 4)):
     """The argument ``--seeds`` of a program that averages."""
-    parser.add_argument("--seeds", type=natural, nargs="+", default=[0, 1, 2, 3, 4], metavar="N",
-                        help="a training with each of them (default: 0 1 2 3 4)")
+    parser.add_argument("--seeds", type=natural, nargs="+", default=list(seeds), metavar="N",
+                        help=f"a training with each of them (default: {' '.join(map(str, seeds))})")
 
 
 def load(name, options, smallest=1):
@@ -84,13 +84,13 @@ def load(name, options, smallest=1):
     train, test = cn.data.load(name, options.data_dir, elsewhere=options.data_dir is None)
     for part, text in ((train, "training"), (test, "test")):
         if not len(part):
-            raise ValueError(f"{name}: there are no {text} images{_in(options)}")
+            raise ValueError(f"{name}: there are no {text} images{where(options)}")
     if train.images.shape[1:] != test.images.shape[1:]:
         raise ValueError(f"{name}: the training images are {size_of(train)}, the test images "
-                         f"{size_of(test)}{_in(options)}")
+                         f"{size_of(test)}{where(options)}")
     if min(train.images.shape[2:]) < smallest:
         raise ValueError(f"{name}: the network needs images of at least {smallest}x{smallest}, "
-                         f"got {size_of(train)}{_in(options)}")
+                         f"got {size_of(train)}{where(options)}")
     return train, test
 
 
@@ -119,7 +119,8 @@ def save_picture(figure, options, suffix=""):
     print(f"wrote {path}", flush=True)
 
 
-def _in(options):
+def where(options):
+    """The folder that was given, for an error about the images: " in DIR", or nothing."""
     return f" in {options.data_dir}" if options.data_dir else ""
 
 

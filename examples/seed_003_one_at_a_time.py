@@ -9,13 +9,13 @@ first.
 """
 
 import statistics
-import time
 
 import numpy as np
 
 import curves
 import cycnn as cn
 import loops
+import one_at_a_time
 import program
 from comparison import Row, spread, table
 
@@ -41,23 +41,13 @@ def run(train, test, epochs, seed, options):
                           cn.Linear(first["3.weight"].shape[1], 10))
     model.load_state_dict(first)
     model.normalization = cn.Normalization([127.5], [255])                  # x / 255 - 0.5
-    images, labels = train.images / np.float32(255), train.labels
-    images -= np.float32(0.5)
-    loss, optimizer = cn.CrossEntropyLoss(), cn.SGD(model.parameters(), LR)
-    losses, right = np.zeros((epochs, len(images))), np.zeros((epochs, len(images)), bool)
-    started = time.perf_counter()
-    for epoch in range(epochs):
-        text = f"{len(images):,} images, seed {seed}, epoch {epoch + 1}/{epochs}"
-        for i in program.progress(range(len(images)), options, text):
-            logits, label = model.forward(images[i:i + 1]), labels[i:i + 1]
-            losses[epoch, i] = loss.forward(logits, label)
-            right[epoch, i] = logits.argmax() == label[0]
-            model.backward(loss.backward(), input_gradient=False)
-            optimizer.step()
-    speed = losses.size / (time.perf_counter() - started)
-    trainer = cn.Trainer(model, optimizer, loss)
+    passes = [one_at_a_time.epoch(model, train, LR, options,
+                                  f"{len(train):,} images, seed {seed}, epoch {epoch + 1}/{epochs}")
+              for epoch in range(epochs)]
+    losses, right, speeds = map(np.array, zip(*passes))
+    trainer = cn.Trainer(model, cn.SGD(model.parameters(), LR), cn.CrossEntropyLoss())
     hundred = trainer.evaluate(test[:100])
-    return speed, right[:, :COUNTED].sum(axis=1), losses[:, :COUNTED].sum(axis=1) / 1000, {
+    return speeds.mean(), right[:, :COUNTED].sum(axis=1), losses[:, :COUNTED].sum(axis=1) / 1000, {
         "training accuracy": right[-1].mean(),
         "test accuracy, first 100": hundred["accuracy"],
         "test loss, first 100": hundred["loss"],

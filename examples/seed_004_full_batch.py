@@ -41,9 +41,9 @@ class SpreadMaximum(cn.MaxPool2d):
 RULES = {"gradient to the maximum": cn.MaxPool2d, "maximum * gradient to all": SpreadMaximum}
 
 
-def network(height, width, pool):
+def network(size, pool):
     """With the seed's weights: np.random.seed(1), its order, its layout (channels come last)."""
-    random, rows, columns = np.random.RandomState(1), (height - 2) // 2, (width - 2) // 2
+    random, (rows, columns) = np.random.RandomState(1), [(side - 2) // 2 for side in size]
     features = rows * columns * 8
     filters = random.randn(3, 3, 8) / 3
     weight = random.randn(features, 10) / max(features // 10, 1)            # 135 of 1,352
@@ -58,7 +58,7 @@ def network(height, width, pool):
 
 def trainer(images, labels, pool):
     """A function that takes one step; it returns the accuracy in % and the loss before it."""
-    model, loss = network(*images.shape[2:], pool), cn.CrossEntropyLoss()
+    model, loss = network(images.shape[2:], pool), cn.CrossEntropyLoss()
     optimizer = cn.SGD(model.parameters(), LR)
 
     def step(images=images):
@@ -81,7 +81,7 @@ def work(options):
         traces[rule] = [step() for _ in program.progress(EPOCHS, options, rule)]
 
     here = loops.images_a_second(trainer(images, labels, cn.MaxPool2d(2)), images)
-    arrays = [*network(*images.shape[2:], cn.MaxPool2d(2)).state_dict().values()]
+    arrays = [*network(images.shape[2:], cn.MaxPool2d(2)).state_dict().values()]
     seed = loops.images_a_second(
         lambda few: loops.train_step(few, labels[:len(few)], arrays, LR), images[:5])
     program.save_picture(curves.draw(

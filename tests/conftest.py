@@ -1,6 +1,7 @@
 """Fixtures for every test file, and how hard hypothesis works."""
 
 import os
+import signal
 
 import hypothesis
 import numpy as np
@@ -14,6 +15,11 @@ hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True)
 hypothesis.settings.register_profile("brief", deadline=None, max_examples=15, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+# What is started in a shell's background is told to ignore Ctrl-C, and would tell the programs that
+# the tests start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_averages_are_pytorchs(decay, dtype, rng):
     theirs = torch.nn.ParameterList([torch.tensor(p.data.copy()) for p in parameters])
     ema = cn.ExponentialMovingAverage(parameters, decay)
     other = AveragedModel(theirs, multi_avg_fn=get_ema_multi_avg_fn(decay))
-    for step in range(12):
+    for _ in range(12):
         wander(parameters, rng)
         with torch.no_grad():
             for mine, yours in zip(parameters, theirs):
@@ -45,6 +45,7 @@ def test_averages_are_pytorchs(decay, dtype, rng):
 def test_averages_are_this_formula(dtype, rng):
     parameters = parameters_of(rng, dtype)
     ema = cn.ExponentialMovingAverage(iter(parameters), decay=0.6, warmup=True)
+    expected = []
     for n in range(10):
         wander(parameters, rng)
         ema.update()

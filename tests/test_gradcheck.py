@@ -77,7 +77,7 @@ def test_it_says_where_a_gradient_is_wrong(wrong, message):
 
 def test_it_names_the_parameter_of_a_network():
     model = cn.Sequential(cn.Conv2d(1, 3, 2, rng=0), Scale(wrong="one place"), cn.ReLU())
-    with pytest.raises(cn.GradcheckError, match=r"the gradient of 1\.weight is wrong at \(1, 0, 0\)"):
+    with pytest.raises(cn.GradcheckError, match=r"gradient of 1\.weight is wrong at \(1, 0, 0\)"):
         cn.gradcheck(model, (2, 1, 5, 5))
 
 
@@ -90,7 +90,8 @@ def test_a_sample_of_places_finds_what_is_wrong_everywhere():
     ((3, (2, 3)), {}, TypeError), ((cn.ReLU(), 3), {}, TypeError),
     ((cn.ReLU(), (2, 0)), {}, ValueError), ((cn.ReLU(), (2.0,)), {}, TypeError),
     ((cn.ReLU(), (2, 3)), {"eps": 0}, ValueError), ((cn.ReLU(), (2, 3)), {"atol": -1}, ValueError),
-    ((cn.ReLU(), (2, 3)), {"samples": 0}, ValueError), ((cn.Conv2d(1, 2, 3), (3, 3)), {}, ValueError)])
+    ((cn.ReLU(), (2, 3)), {"samples": 0}, ValueError),
+    ((cn.Conv2d(1, 2, 3), (3, 3)), {}, ValueError)])
 def test_bad_input(arguments, options, error):
     with pytest.raises(error):
         cn.gradcheck(*arguments, **options)

@@ -78,7 +78,8 @@ def test_branches_that_do_not_fit(rng):
     (cn.GroupNorm(2, 4), (2, 6, 5, 5), "4 channels"), (cn.GroupNorm(2, 4), (4,), "dimensions"),
     (cn.GroupNorm(4, 4), (1, 4, 1, 1), "more than one"),
     (cn.ConvTranspose2d(4, 2, 3), (2, 3, 5, 5), "weight"),
-    (cn.Dropout2d(), (2, 3), "4 dimensions"), (cn.Upsample(scale_factor=0.1), (1, 1, 5, 5), "scale"),
+    (cn.Dropout2d(), (2, 3), "4 dimensions"),
+    (cn.Upsample(scale_factor=0.1), (1, 1, 5, 5), "scale"),
     (cn.ZeroPad2d(-3), (1, 1, 5, 5), "padding")])
 def test_images_that_do_not_fit(layer, shape, message):
     before = {name: array.copy() for name, array in layer.state_dict().items()}

@@ -174,7 +174,7 @@ def test_gather_no_images(dtype):
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 50])
 def test_flatten_moves_squares_of_any_side(channels, dtype, rng):
-    """Channels and pixels more and fewer than the squares that registers transpose, and odd rests."""
+    """Channels and pixels more and fewer than the squares that registers transpose; odd rests."""
     for height, width in ((1, 1), (1, 3), (2, 2), (1, 5), (3, 3), (4, 4), (3, 7), (6, 8), (7, 9)):
         x = channels_last(normal(rng, dtype, 3, channels, height, width))
         rows = F.flatten(x)

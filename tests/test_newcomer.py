@@ -1,5 +1,6 @@
 """What somebody who comes from PyTorch or Keras tries in the first hour, right or wrong."""
 
+import importlib.util
 import re
 
 import numpy as np
@@ -9,6 +10,9 @@ import cycnn as cn
 from cycnn import data
 from cycnn.callbacks import BestCheckpoint, Callback, Checkpoint, EarlyStopping
 from test_training import bytes_of, network, shapes, trainer_of
+
+needs_model_files = pytest.mark.skipif(importlib.util.find_spec("safetensors") is None,
+                                       reason="safetensors is not installed")
 
 
 @pytest.fixture
@@ -160,6 +164,7 @@ class KillAt(Callback):
             raise Killed
 
 
+@needs_model_files
 @pytest.mark.parametrize("place", [(0, 3), (2, 0), (2, 2)])
 def test_a_generator_that_begins_anew_goes_on_where_training_was(place, train, tmp_path):
     """One generator for all epochs: those before the kill must not be trained on again."""
@@ -183,6 +188,7 @@ def test_a_generator_that_begins_anew_goes_on_where_training_was(place, train, t
     assert resumed.train_loss == history.train_loss
 
 
+@needs_model_files
 def test_a_notebook_cell_that_is_run_again(train, tmp_path):
     """The same model, optimizer and schedule, which have gone on since the checkpoint."""
     def cell(trainer, schedule, *callbacks):
@@ -204,6 +210,7 @@ def test_a_notebook_cell_that_is_run_again(train, tmp_path):
         trainer.fit(train, 3, 16, schedule=schedule, progress=False)
 
 
+@needs_model_files
 def test_the_best_model_is_the_one_that_was_validated(train, tmp_path):
     """With averaged weights these are the averages; a resumed training has its own all the same."""
     def fit(epochs, **options):

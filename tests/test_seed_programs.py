@@ -1,6 +1,5 @@
 """The programs of examples/ that stand beside the hand-written networks, on a few digits."""
 
-import gzip
 import importlib
 import os
 import runpy

@@ -364,7 +364,7 @@ def residual(content):
     (lambda c: layer(c, 4)["config"].update(num_channels=3 * 2**28), "more numbers than the file"),
     (lambda c: layer(c, 1)["config"].update(num_features=True), "num_features"),
     (lambda c: layer(c, 1)["config"].update(num_features=5), "1.weight has shape"),
-    (lambda c: layer(c, 1)["config"].update(track_running_stats=False), "unexpected 1.running_mean"),
+    (lambda c: layer(c, 1)["config"].update(track_running_stats=False), "unexpected 1.running"),
     (lambda c: residual(c).update(modules=[]), "object"),
     (lambda c: residual(c).pop("modules") and None, "body"),
     (lambda c: residual(c)["modules"].pop("body") and None, "body"),

@@ -191,6 +191,8 @@ class TestSearch:
             data.load("mnist", data_dir=tmp_path)
 
     def test_with_no_network_every_place_is_named(self, tmp_path, monkeypatch, nowhere):
+        pytest.importorskip("pooch")
+        pytest.importorskip("tqdm")
         monkeypatch.setenv("CYCNN_DATA", str(tmp_path / "env"))
         with pytest.raises(FileNotFoundError) as caught:
             data.load("fashion-mnist", data_dir=tmp_path / "given")

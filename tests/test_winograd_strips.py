@@ -15,9 +15,9 @@ from helpers import channels_last, normal
 from strategies import Convolution, dtypes, seeds
 from test_chain_pool import assert_same_numbers, network
 
-# The largest error, in units of the largest number of the result, or of a sum of so many terms where
-# that is larger: what docs/accuracy.md promises, and images smaller than a tile, which are mostly
-# padding. Of float64 as many units in the last place.
+# The largest error, in units of the largest number of the result, or of a sum of so many terms
+# where that is larger: what docs/accuracy.md promises, and images smaller than a tile, which are
+# mostly padding. Of float64 as many units in the last place.
 BOUND = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 2e-13}
 
 channels = st.sampled_from([1, 2, 3, 5, 6, 7, 8, 9, 12, 13, 16, 17, 19])
@@ -111,7 +111,7 @@ def test_same_bits_for_every_number_of_threads(case, always, every_kernel_in_par
 
 @given(case=cases(), relu=st.booleans(), number=st.integers(1, 3))
 def test_a_pool_behind(case, relu, number, always, every_kernel_in_parallel):
-    """In a chain the pool is done before anything is stored: the layers' own numbers, to the bit."""
+    """A chain pools before anything is stored: the layers' own numbers, to the bit."""
     assume(min(case.y_shape[2:]) >= 2)
     every_kernel_in_parallel(number)
     rng = np.random.default_rng(case.seed)

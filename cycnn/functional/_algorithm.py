@@ -95,8 +95,8 @@ def choose(algorithm, winograd):
 def winograd_pays(out_shape, x_shape, weight_shape, options, itemsize):
     """For which passes Winograd's algorithm is the faster one; None where it is not possible.
 
-    `options` as in conv.Plan. How many images there are does not count, so that an image alone gives
-    the same bits as in a batch.
+    `options` as in conv.Plan. How many images there are does not count, so that an image alone
+    gives the same bits as in a batch.
     """
     _, k, out_h, out_w = out_shape
     c, size = weight_shape[1:3]

@@ -1,11 +1,11 @@
 """Which passes take Winograd's algorithm in strips of images: `kernels/strips_winograd.pyx`.
 
 Its vectors are full however few channels there are, as long as the images and their rows of tiles
-fill the lanes. It is compared with the direct kernels, and with those of `kernels/winograd.pyx`, whose
-vectors run along the channels. Times are counted in products of two channels at one point of one
-tile; the constants are fitted to measured times. As everywhere, the number of threads must not come
-in. Nor does the number of images where there are channels enough for Winograd's other kernels: an
-image alone gives the same bits there as in a batch.
+fill the lanes. It is compared with the direct kernels, and with those of `kernels/winograd.pyx`,
+whose vectors run along the channels. Times are counted in products of two channels at one point of
+one tile; the constants are fitted to measured times. As everywhere, the number of threads must not
+come in. Nor does the number of images where there are channels enough for Winograd's other kernels:
+an image alone gives the same bits there as in a batch.
 """
 
 from ..kernels.strips import LANES

@@ -218,8 +218,8 @@ def conv2d_backward(dy, x, weight, bias=False, stride=1, padding=0, dilation=1, 
 def forward(x, weight, bias, plan, by_winograd, relu=False, behind=None, want_winners=False):
     """:func:`conv2d`, then ReLU and a 2 x 2 max-pool if wanted, for checked arguments.
 
-    x and the result are (N, H, W, C); `by_winograd` is what :func:`_algorithm.choose` said, `behind`
-    the pool's MaxPlan. Returns the result and the pool's winners, or None.
+    x and the result are (N, H, W, C); `by_winograd` is what :func:`_algorithm.choose` said,
+    `behind` the pool's MaxPlan. Returns the result and the pool's winners, or None.
     """
     if bias is not None and bias.ndim > 1:
         y, _ = forward(x, weight, None, plan, by_winograd)

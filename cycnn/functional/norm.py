@@ -338,8 +338,8 @@ def _running(mean, var, rows, training):
                 " along with the other" if training else " unless training is True"))
         checked = _check.floats(value, name, 1, rows.dtype)
         if training and getattr(value, "dtype", None) != rows.dtype:
-            raise TypeError(f"{name} must be a NumPy array of {rows.dtype}, to be updated in place, "
-                            f"got {getattr(value, 'dtype', type(value).__name__)}")
+            raise TypeError(f"{name} must be a NumPy array of {rows.dtype}, to be updated in "
+                            f"place, got {getattr(value, 'dtype', type(value).__name__)}")
         _check.shape(checked, rows.shape[-1:], name, "one number a channel")
     if training and not (mean.flags.writeable and var.flags.writeable):
         raise ValueError("running_mean and running_var must be writeable")

@@ -2,8 +2,8 @@
 
 Every `.pyx` here but a few (`COMMON` in setup.py) is built once per instruction set, into a folder
 of its own. This file picks the folder for the processor at hand and puts it on the package's search
-path, so that `cycnn.kernels.conv` is that processor's build: for `import` and for Cython's `cimport`
-alike.
+path, so that `cycnn.kernels.conv` is that processor's build: for `import` and for Cython's
+`cimport` alike.
 
 Kernels trust what they get. :mod:`cycnn.functional` is where arguments are checked.
 """

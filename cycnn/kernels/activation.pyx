@@ -23,6 +23,7 @@ cpdef enum:
 # The arrays of `forward` and `backward` hold n numbers without gaps, all of float or all of double,
 # as `size` of one says.
 
+
 def forward(int function, x, y, Py_ssize_t n, int size, double slope, int threads):
     """y = function(x); `slope` is that of LEAKY_RELU below zero, and ELU's alpha."""
     cdef const char *px = address(x)
@@ -103,7 +104,7 @@ cdef inline real silu_slope(real x) noexcept nogil:
 # because Cython's are double.
 
 cdef void forward_chunk(int function, const real *x, real *y, Py_ssize_t n,
-                               Py_ssize_t chunk, real slope) noexcept nogil:
+                        Py_ssize_t chunk, real slope) noexcept nogil:
     cdef Py_ssize_t i
     x, y, n = x + chunk * CHUNK, y + chunk * CHUNK, min(CHUNK, n - chunk * CHUNK)
     if function == RELU:
@@ -133,7 +134,7 @@ cdef void forward_chunk(int function, const real *x, real *y, Py_ssize_t n,
 
 
 cdef void backward_chunk(int function, const real *dy, const real *x, real *dx,
-                                Py_ssize_t n, Py_ssize_t chunk, real slope) noexcept nogil:
+                         Py_ssize_t n, Py_ssize_t chunk, real slope) noexcept nogil:
     cdef Py_ssize_t i
     dy, x, dx = dy + chunk * CHUNK, x + chunk * CHUNK, dx + chunk * CHUNK
     n = min(CHUNK, n - chunk * CHUNK)

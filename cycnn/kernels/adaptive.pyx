@@ -122,7 +122,7 @@ cdef inline void rmsprop_range(const Chunk *at, const RMSpropRule *rule, real *w
                                real *v, real *a, real *b) noexcept nogil:
     cdef real lr = <real>rule.lr, alpha = <real>rule.alpha, new = <real>(1 - rule.alpha)
     cdef real eps = <real>rule.eps, decay = <real>rule.weight_decay
-    cdef real momentum = <real>rule.momentum, slope, spread
+    cdef real momentum = <real>rule.momentum, slope
     cdef Py_ssize_t i
     # A loop for each case: with conditions inside, one would read memory that it does not need.
     if rule.centered and rule.momentum:

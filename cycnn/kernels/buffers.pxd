@@ -42,8 +42,8 @@ cdef inline size_t whole_lines(size_t n_bytes) noexcept nogil:
     return (n_bytes + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
 
 
-# What a processor fetches ahead of one thread's memory must not be another's: the line would go back
-# and forth between their caches. Fetching ahead ends with a page.
+# What a processor fetches ahead of one thread's memory must not be another's: the line would go
+# back and forth between their caches. Fetching ahead ends with a page.
 cdef enum:
     PAGE = 4096
 
@@ -63,7 +63,7 @@ cdef inline void copy_padded(const real *image, Py_ssize_t height, Py_ssize_t wi
                              Py_ssize_t channels, real *buffer, Py_ssize_t first_row,
                              Py_ssize_t n_rows, Py_ssize_t first_column,
                              Py_ssize_t n_columns) noexcept nogil:
-    """buffer[r, c] = image[first_row + r, first_column + c], zero where the image has no such pixel."""
+    """buffer[r, c] = image[first_row + r, first_column + c], 0 where the image has none."""
     cdef Py_ssize_t row, left, right
     cdef const real *source
     left = min(max(0, -first_column), n_columns)

@@ -350,7 +350,7 @@ cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dwe
         for i in range((g.terms + (dbias != NULL)) * width):
             sums[i] += more[i]
     first += group * g.out_group
-    # The sums of one input channel go to as many places as a block is wide, which stay in the cache.
+    # The sums of one input channel go to as many places as a block is wide: they stay in the cache.
     for c in range(g.in_group):
         for tap in range(taps):
             more = sums + (tap * g.in_group + c) * width

@@ -188,7 +188,8 @@ def default_num_threads():
         if text.isdecimal() and int(text) >= 1:
             return min(int(text), 1024)
         if text and variable == "CYCNN_NUM_THREADS":
-            raise ImportError(f"CYCNN_NUM_THREADS must be a whole number of at least 1, got {text!r}")
+            raise ImportError("CYCNN_NUM_THREADS must be a whole number of at least 1, "
+                              f"got {text!r}")
     if hasattr(os, "sched_getaffinity"):
         processors = len(os.sched_getaffinity(0))
     else:

@@ -69,12 +69,12 @@ cdef inline void drop(const real *x, real *y, uint64_t key, uint64_t limit, real
     cdef uint32_t low = <uint32_t>key, high = <uint32_t>(key >> 32)
     # keep is above 0 and below 1 here, so the limit fits into 32 bits, or is 2**32: all are kept.
     cdef uint32_t last = <uint32_t>(limit - 1)
-    cdef Py_ssize_t i, row
+    cdef Py_ssize_t i, _row
     if limit == 0:
         for i in range(n):
             y[i] = 0
     elif whole_channels:
-        for row in range(n // channels):
+        for _row in range(n // channels):
             for i in range(channels):
                 y[i] = x[i] * scale if bits_of(<uint32_t>i, low, high) <= last else <real>0
             x, y = x + channels, y + channels

@@ -1,4 +1,4 @@
-"""exp, tanh, the logistic function and the normal distribution as straight-line arithmetic, which compilers vectorise.
+"""exp, tanh, the logistic function, the normal distribution: straight-line arithmetic, for vectors.
 
 No branches, no tables, no calls: a loop over these becomes vector code, which one over libm's
 functions does not. Errors stay below 3 units in the last place, infinities and NaN are

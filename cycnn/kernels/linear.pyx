@@ -1,7 +1,7 @@
 """The three passes of a linear layer, on the register tile.
 
     y[n, o]  = bias[o] + sum over i of x[n, i] * weight[o, i]      rows of both: dot products
-    dx[n, i] = sum over o of dy[n, o] * weight[o, i]               weight rows are the tile's columns
+    dx[n, i] = sum over o of dy[n, o] * weight[o, i]               weight rows are tile columns
     dweight[o, i] = sum over n of dy[n, o] * x[n, i]               x rows are the tile's columns
 
 The weight is never brought into another order as a whole. A large one (10 MB for 25088 inputs and
@@ -32,8 +32,8 @@ cdef enum:
     STRIP_ROW_BYTES = 1536
     # The same for one row of x, whose columns fit L1: the weight is read in pieces that long.
     ROW_BYTES = 1 << 13
-    # Numbers of the weight that are copied in the time in which a cache line goes from one processor
-    # to the other and back.
+    # Numbers of the weight that are copied in the time in which a cache line goes from one
+    # processor to the other and back.
     LINE_WEIGHTS = 1024
 
 
@@ -320,7 +320,7 @@ cdef void tile_of_rows(const real *a, Py_ssize_t tile, Py_ssize_t first_tile, Py
                        Py_ssize_t count, Py_ssize_t next_count, const real *soon,
                        Py_ssize_t soon_row, const tile_finish *finish, real *c,
                        Py_ssize_t c_row, const real *panels) noexcept nogil:
-    """One tile of the product's rows, of first_tile <= tile < end_tile; b is packed in `panels` too.
+    """One tile of the product's rows, first_tile <= tile < end_tile; b is packed in `panels` too.
 
     While it is computed, its share of the next columns of b is sent for, and the rows at `soon`.
     With one row, or one term, each number of b is needed once in a row of c: read where it lies.

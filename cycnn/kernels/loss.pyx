@@ -170,12 +170,12 @@ cdef inline void exponentials(const real *x, real *y, Py_ssize_t rows,
 
 cdef inline void softmax_rows(const real *x, real *y, Py_ssize_t rows, Py_ssize_t classes,
                               Py_ssize_t task) noexcept nogil:
-    cdef Py_ssize_t start = task * ROWS, i, j
+    cdef Py_ssize_t start = task * ROWS, _i, j
     rows = min(ROWS, rows - start)
     x, y = x + start * classes, y + start * classes
     cdef real scale
     exponentials(x, y, rows, classes)
-    for i in range(rows):
+    for _i in range(rows):
         scale = <real>(1 / total(VALUE, y, y, classes))
         for j in range(classes):
             y[j] = y[j] * scale
@@ -184,11 +184,11 @@ cdef inline void softmax_rows(const real *x, real *y, Py_ssize_t rows, Py_ssize_
 
 cdef inline void softmax_backward_rows(const real *dy, const real *y, real *dx, Py_ssize_t rows,
                                        Py_ssize_t classes, Py_ssize_t task) noexcept nogil:
-    cdef Py_ssize_t start = task * ROWS, i, j
+    cdef Py_ssize_t start = task * ROWS, _i, j
     cdef real mean
     rows = min(ROWS, rows - start)
     dy, y, dx = dy + start * classes, y + start * classes, dx + start * classes
-    for i in range(rows):
+    for _i in range(rows):
         mean = <real>total(PRODUCT, dy, y, classes)
         for j in range(classes):
             dx[j] = y[j] * (dy[j] - mean)

@@ -16,7 +16,7 @@ cdef enum:
 
 def pad(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t top, Py_ssize_t left,
         int threads):
-    """y[n, i, j] = x[n, i - top, j - left], and 0 where x has no such pixel; both may be negative."""
+    """y[n, i, j] = x[n, i - top, j - left], 0 where x has no such pixel; both may be negative."""
     cdef Py_ssize_t height = x.shape[1], width = x.shape[2], channels = x.shape[3], row
     cdef Py_ssize_t out_height = y.shape[1], out_width = y.shape[2]
     cdef Py_ssize_t rows = y.shape[0] * out_height

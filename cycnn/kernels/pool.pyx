@@ -39,7 +39,7 @@ def max_pool(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, tap[:, :, :, ::1]
     """y = the maximum of each window, and the number of the pixel it came from.
 
     The first maximum wins, and NaN wins over everything. `winners` may be None. With `relu`, for
-    windows of 2 x 2 without padding, y is 0 and there is no winner where the maximum is not above 0.
+    windows of 2 x 2 without padding, y is 0 and nothing wins where the maximum is not above 0.
     """
     cdef Window w = window(geometry, x.shape[1], x.shape[2], y.shape[1], y.shape[2], x.shape[3])
     w.relu = relu
@@ -102,7 +102,7 @@ cdef void max_pool_backward_pass(const Window *w, const real *dy, const tap *win
 
 cdef void spread_winners(const real *dy, const tap *winner, real *dx, const Window *w,
                          Py_ssize_t images, int threads) noexcept nogil:
-    """Windows side by side that begin at the corner: every pixel belongs to one window or to none."""
+    """Windows side by side that begin at the corner: each pixel belongs to one window or none."""
     cdef Py_ssize_t rows = images * w.out_height, row
     # Whole vectors that begin on cache lines can be stored around the caches.
     cdef bint stream = (images * w.height * w.width * w.channels * <Py_ssize_t>sizeof(real)
@@ -198,14 +198,14 @@ def winners_to_indices(const tap[:, :, :, ::1] winners, long long[:, :, :, ::1] 
 
 cdef inline void indices_of_row(const tap *winner, long long *index, const Window *w,
                                 Py_ssize_t row) noexcept nogil:
-    cdef Py_ssize_t o = row * w.out_width * w.channels, column, c, u, v
+    cdef Py_ssize_t o = row * w.out_width * w.channels, _column, c, u, v
     cdef Py_ssize_t corner = (row % w.out_height * w.stride_h - w.pad_h) * w.width - w.pad_w
     cdef Py_ssize_t offset[256]
     if tap is not int:          # divisions are slow
         for u in range(w.kernel_h):
             for v in range(w.kernel_w):
                 offset[u * w.kernel_w + v] = u * w.dilation_h * w.width + v * w.dilation_w
-    for column in range(w.out_width):
+    for _column in range(w.out_width):
         for c in range(o, o + w.channels):
             if tap is int:
                 u = winner[c] // w.kernel_w

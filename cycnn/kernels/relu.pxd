@@ -1,4 +1,4 @@
-"""The backward pass of a ReLU for numbers that have just been computed and are still in the cache."""
+"""The backward pass of a ReLU for numbers just computed that are still in the cache."""
 
 from .tile cimport real
 

@@ -76,8 +76,8 @@ cdef struct Window:
 cdef inline void cut(Strips *s, Py_ssize_t n, Py_ssize_t tasks, bint even) noexcept nogil:
     """Choose the height of strips: few empty lanes, few rows that two strips read.
 
-    With `even` all heights are, so that a pool's windows lie in one strip. The time of a cut is taken
-    to be that of the groups that the busiest of `tasks` workers gets.
+    With `even` all heights are, so that a pool's windows lie in one strip. The time of a cut is
+    taken to be that of the groups that the busiest of `tasks` workers gets.
     """
     cdef Py_ssize_t grid = s.rows.end - s.rows.first, height, per_image, groups, tried
     cdef double time, best = 0
@@ -114,7 +114,7 @@ cdef inline void lay_out(Strips *s, Py_ssize_t channels, Py_ssize_t step_rows,
 cdef inline void open_window(const Strips *s, Window *w, Py_ssize_t group,
                              real *window) noexcept nogil:
     """Give each lane its strip, and write the zeros beside the image."""
-    cdef Py_ssize_t lane, strip, row, left, right
+    cdef Py_ssize_t lane, strip, _row, left, right
     cdef Py_ssize_t pixel = s.channels * s.lanes
     for lane in range(s.lanes):
         strip = group * s.lanes + lane
@@ -125,7 +125,7 @@ cdef inline void open_window(const Strips *s, Window *w, Py_ssize_t group,
     left = min(max(0, -s.first_column), s.n_columns)
     right = max(left, min(s.n_columns, s.columns.src_size - s.first_column))
     if left or right < s.n_columns:
-        for row in range(s.capacity):
+        for _row in range(s.capacity):
             memset(window, 0, left * pixel * sizeof(real))
             memset(window + right * pixel, 0, (s.n_columns - right) * pixel * sizeof(real))
             window += s.row_length

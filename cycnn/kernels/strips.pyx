@@ -216,7 +216,7 @@ cdef void make_plans(Sweep *s, const real *weight, real *packed,
 
     packed[tap row, tap column, src channel, dst channel] for each block of dst channels of a plan.
     """
-    cdef Py_ssize_t i, block, u, v, c, k, begin, end, first = 0
+    cdef Py_ssize_t i, block, u, v, c, _c, k, begin, end, first = 0
     cdef Strips *strips = &s.strips
     cdef Plan *plan
     cdef const real *tap
@@ -243,7 +243,7 @@ cdef void make_plans(Sweep *s, const real *weight, real *packed,
             for u in range(plan.rows.n_taps):
                 for v in range(plan.columns.n_taps):
                     tap = weight + plan.rows.taps[u] * s.kernel_width + plan.columns.taps[v]
-                    for c in range(strips.channels):
+                    for _c in range(strips.channels):
                         for k in range(begin, end):
                             packed[0] = tap[k * s.weight_dst]
                             packed += 1

@@ -58,8 +58,8 @@ cdef struct Gradient:
     Py_ssize_t n_blocks         # of output channels: the rows of one tile
     Py_ssize_t tile_terms
     Py_ssize_t terms            # taps times channels of x
-    Py_ssize_t size             # from one chunk's sums, (terms + 1) vectors an output channel, to the
-                                # next one's
+    Py_ssize_t size             # from one chunk's sums to the next one's: (terms + 1) vectors an
+                                # output channel
 
 
 def weight_gradient(x, dy, winners, dweight, dbias, Py_ssize_t out_height, Py_ssize_t out_width,
@@ -121,8 +121,8 @@ cdef int run(Gradient *g, const real *x, const real *dy, real *dweight, real *db
     chunks = min(chunks, strips.n_groups)
     describe(g, channels, sizeof(real))
 
-    # One block of memory: the sums of every chunk, a row of zeros; for every thread rows of x and of
-    # dy, and those behind a pool; the offsets of the terms.
+    # One block of memory: the sums of every chunk, a row of zeros; for every thread rows of x and
+    # of dy, and those behind a pool; the offsets of the terms.
     cdef size_t sums_size = whole_lines(chunks * g.size * sizeof(real))
     cdef size_t zeros_size = whole_lines(max(strips.columns.src_size * channels,
                                              out_width * g.out_channels) * sizeof(real))

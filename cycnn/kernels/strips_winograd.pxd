@@ -1,5 +1,5 @@
-"""strips_winograd.h for Cython, and what both kernels read their images with: rows of tiles in strips
-of images, and the lines that rows of x become."""
+"""strips_winograd.h for Cython, and what both kernels read their images with: rows of tiles in
+strips of images, and the lines that rows of x become."""
 
 from .axis cimport Axis
 from .buffers cimport CACHE_LINE

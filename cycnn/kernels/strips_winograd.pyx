@@ -1,14 +1,14 @@
 """Convolution and its input gradient by Winograd's algorithm where there are too few channels to
 fill a vector: `strips_winograd.h` says how.
 
-The strips of images are those of `strips.pyx`, cut between rows of tiles. A task goes down one group
-of strips: it interleaves the rows of src that come new, takes a row of tiles through all stages,
-pools the four rows of dst if wanted, and parts them. Each tile's sums are its own, and the grid of
-tiles begins with the image: neither threads nor the images beside it can change a bit. A NaN or an
-infinity in src reaches every output of the tiles that read it.
+The strips of images are those of `strips.pyx`, cut between rows of tiles. A task goes down one
+group of strips: it interleaves the rows of src that come new, takes a row of tiles through all
+stages, pools the four rows of dst if wanted, and parts them. Each tile's sums are its own, and the
+grid of tiles begins with the image: neither threads nor the images beside it can change a bit. A
+NaN or an infinity in src reaches every output of the tiles that read it.
 
-For kernels of 3 x 3 and 5 x 5, stride 1, dilation 1 and one group; `functional/_algorithm.py` chooses
-which of them.
+For kernels of 3 x 3 and 5 x 5, stride 1, dilation 1 and one group; `functional/_algorithm.py`
+chooses which of them.
 """
 
 from cython.parallel cimport prange, threadid

@@ -5,7 +5,8 @@
        -> dweight
 
 The groups of strips are dealt into chunks, whose number depends on the shape alone. Each chunk adds
-the lanes of its sums; the chunks are added in their order: the number of threads cannot change a bit.
+the lanes of its sums; the chunks are added in their order: the number of threads cannot change a
+bit.
 
 Where the strips do not fill all lanes, or an image its last tiles, zeros stand for dy.
 """

@@ -40,7 +40,7 @@ cdef struct Sweep:
     Py_ssize_t dst_channels
     Py_ssize_t src_group    # channels of one group
     Py_ssize_t dst_group
-    Py_ssize_t padded_group # dst_group in whole vectors
+    Py_ssize_t padded_group  # dst_group in whole vectors
     Py_ssize_t block        # dst channels that the tile computes at once
     Py_ssize_t n_blocks     # of one group
     Py_ssize_t task_rows    # grid rows of one task

@@ -1,4 +1,4 @@
-"""The register tile, for float and double under one name: what `tile.pyx` gives the other kernels."""
+"""The register tile, float and double under one name: what `tile.pyx` gives the other kernels."""
 
 cdef extern from "tile.h":
     ctypedef struct tile_sum:

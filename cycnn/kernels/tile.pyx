@@ -1,4 +1,4 @@
-"""The register tile of `tile.h`, compiled once: what every kernel that multiplies matrices calls."""
+"""The register tile of `tile.h`, compiled once: what all kernels that multiply matrices call."""
 
 cdef extern from "tile.h":
     void f32_rows(const tile_sum *s, Py_ssize_t n_rows, int lanes, const float *a, const float *b,

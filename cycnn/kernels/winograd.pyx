@@ -37,8 +37,8 @@ cdef extern from "winograd.h":
 TILE = WINOGRAD_TILE
 
 cdef enum:
-    # Bytes of values and products of one block; several threads, which share the way to memory, read
-    # the weights less often with larger ones.
+    # Bytes of values and products of one block; several threads, which share the way to memory,
+    # read the weights less often with larger ones.
     BLOCK_BYTES = 300000
     SHARED_BLOCK_BYTES = 600000
 

@@ -264,7 +264,7 @@ cdef void add_chunks(const Gradient *g, real *sums, Py_ssize_t chunks, real *dwe
 
 
 cdef real add_bias(const Gradient *g, const real *sums, Py_ssize_t chunks,
-                    Py_ssize_t k) noexcept nogil:
+                   Py_ssize_t k) noexcept nogil:
     cdef real total = 0
     cdef Py_ssize_t chunk
     sums += g.size - g.padded_out + k

@@ -101,7 +101,7 @@ class _Check:
     def __init__(self, layer, shape, rng, eps, atol, rtol, samples):
         self.layer, self.rng = layer, rng
         self.eps, self.atol, self.rtol, self.samples = eps, atol, rtol, samples
-        # What is dropped at random must be the same in every call: with a first key there is a seed.
+        # What is dropped at random must be the same in all calls: with a first key there is a seed.
         random.next_key()
         self.state = random.get_rng_state()
         try:

@@ -1,0 +1,16 @@
+from matplotlib.figure import Figure
+
+from ._types import StrPath
+
+class History:
+    train_loss: list[float]
+    train_accuracy: list[float]
+    val_loss: list[float]
+    val_accuracy: list[float]
+    seconds: list[float]
+    interrupted: bool
+    def __init__(self) -> None: ...
+    def __len__(self) -> int: ...
+    def to_dict(self) -> dict[str, list[float] | bool]: ...
+    def last(self) -> dict[str, float]: ...
+    def plot(self, path: StrPath | None = None) -> Figure: ...
