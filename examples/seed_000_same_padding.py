@@ -29,9 +29,10 @@ NETWORKS = {"the log's network": (one_at_a_time.EveryMaximum, False),       # po
             "the newer network": (cn.MaxPool2d, True)}
 
 
-def first_weights(height, width, newer, seed):
+def first_weights(size, newer, seed):
     """The kernels, their biases, the softmax's weight and biases, with the seed's own scales."""
-    rng, border = np.random.default_rng(seed), 0 if newer else SIZE - 1
+    (height, width), border = size, 0 if newer else SIZE - 1
+    rng = np.random.default_rng(seed)
     features = KERNELS * ((height - border) // 2) * ((width - border) // 2)
     bias = (KERNELS, height, width) if newer else (KERNELS,)
     return (rng.standard_normal((KERNELS, 1, SIZE, SIZE)) / SIZE**2,
@@ -42,7 +43,7 @@ def first_weights(height, width, newer, seed):
 def run(train, test, name, seed, options):
     """Loss and right answers of each line of the log, (2, lines); images a second; accuracy."""
     (pool, newer), size, steps = NETWORKS[name], train.images.shape[2:], lines(train)
-    first = first_weights(*size, newer, seed)
+    first = first_weights(size, newer, seed)
     conv = (cn.Conv2d(1, KERNELS, SIZE, padding="same", untied_bias=size) if newer
             else cn.Conv2d(1, KERNELS, SIZE))
     model = cn.Sequential(conv, *[cn.ReLU()] * newer, pool(2), cn.Flatten(),
@@ -86,7 +87,7 @@ def work(options):
     rows = [Row("shapes, forward and backward", f"{len(shape_check.PUBLISHED)}", f"{same} alike")]
     for name, (_, newer) in NETWORKS.items():
         logs, speeds, accuracies = zip(*runs[name])
-        weights = first_weights(*train.images.shape[2:], newer, 0)
+        weights = first_weights(train.images.shape[2:], newer, 0)
         slow = loops.images_a_second(lambda image: loops.train_step(
             image, train.labels[:1], weights, LR, newer, each=False, padding=newer * (SIZE // 2)),
             train.images[:1] / 255 - 0.5)

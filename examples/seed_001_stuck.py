@@ -38,7 +38,8 @@ def fit(train, repaired, seed, epochs, options, callback=(), chosen=False, momen
         if part not in repaired:
             for parameter in layer.parameters():
                 parameter.data[...] = cn.init.normal(parameter.data.shape, 1)
-    rates, decay, schedule = [LOWER_LR if "learning rate" in repaired else LR] * 2, 0, None
+    rate = LOWER_LR if "learning rate" in repaired else LR
+    rates, decay, schedule = (rate, rate), 0.0, None
     if chosen:
         conv.weight.data[...] = cn.init.kaiming_normal(conv.weight.data.shape, nonlinearity="tanh")
         model.normalization = cn.Normalization([0], [90])       # black stays 0, and so its tanh
@@ -60,18 +61,19 @@ def diagnose(train, held_out, seed, options):
     """Two epochs with each of the parts repaired, with each left as it is, and other guesses."""
     print("\n| repaired | loss as the seed counts it | cross-entropy | accuracy |",
           "|---|---|---|---|", sep="\n")
-    trials = {"nothing": ([], {}), "nothing, momentum 0.1": ([], {"momentum": 0.1}),
-              "nothing, a sigmoid for tanh": ([], {"activation": cn.Sigmoid}),
-              **{f"only {part}": ([part], {}) for part in PARTS},
-              **{f"all but {part}": ([other for other in PARTS if other != part], {})
-                 for part in PARTS}, "all": (PARTS, {})}
+    trials: dict[str, tuple[list, dict]] = {
+        "nothing": ([], {}), "nothing, momentum 0.1": ([], {"momentum": 0.1}),
+        "nothing, a sigmoid for tanh": ([], {"activation": cn.Sigmoid}),
+        **{f"only {part}": ([part], {}) for part in PARTS},
+        **{f"all but {part}": ([other for other in PARTS if other != part], {}) for part in PARTS},
+        "all": (list(PARTS), {})}
     found = {}
     for name, (repaired, changes) in trials.items():
         trainer, _ = fit(train, repaired, seed, 2, options, **changes)
         found[name] = scores(trainer, held_out)
         print("| {} | {:.3f} | {:.3f} | {:.2%} |".format(name, *found[name]), flush=True)
     print("\nThe loss that is left by " + ", ".join(
-        f"{name} {found[name][0]:.2f}" for name in sorted(found, key=found.get, reverse=True)
+        f"{name} {found[name][0]:.2f}" for name in sorted(found, key=lambda name: found[name], reverse=True)
         if name.startswith("all")))
 
 

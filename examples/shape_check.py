@@ -14,7 +14,7 @@ def shapes(channels):
                     for depth in (channels, 6))
     layers = {"conv1": conv1, "relu1": cn.ReLU(), "conv2": conv2, "relu2": cn.ReLU(),
               "pool": cn.MaxPool2d(2), "softmax": cn.Sequential(cn.Flatten(), cn.Linear(1176, 10))}
-    x = np.arange(784 * channels, dtype=np.float32).reshape(1, channels, 28, 28) / 255 - 0.5
+    x = np.linspace(-0.5, 0.5, 784 * channels, dtype=np.float32).reshape(1, channels, 28, 28)
     seen = {"input": x.shape[1:]}
     for name, layer in layers.items():
         x = layer.forward(x)

@@ -32,8 +32,8 @@ import numpy
 before = set(sys.modules)
 import cycnn as cn
 new = set(sys.modules) - before
-for name in ("functional.loss", "functional.update", "callbacks", "checkpoint", "feeding", "history", "losses", "metrics", "optim",
-             "schedules", "trainer", "layers.gradcheck"):
+for name in ("callbacks", "checkpoint", "feeding", "functional.loss", "functional.update",
+             "history", "layers.gradcheck", "losses", "metrics", "optim", "schedules", "trainer"):
     assert f"cycnn.{name}" not in new, name
 assert not {"json", "csv", "queue", "signal"} & new
 assert cn.optim.SGD is cn.SGD and cn.callbacks.Callback is cn.Callback

@@ -8,6 +8,23 @@ from typing_extensions import TypeVar
 from .._types import (Algorithm, Fill, FloatArray, FloatDtype, FloatT, Int, Integers, Number,
                       NumberPair, Numbers, Pair, Reduction, Shape)
 
+__all__ = [
+    "adam_step", "adaptive_avg_pool2d", "adaptive_avg_pool2d_backward", "add", "avg_pool2d",
+    "avg_pool2d_backward", "batch_norm", "batch_norm_backward", "binary_cross_entropy_with_logits",
+    "binary_cross_entropy_with_logits_backward", "concat", "concat_backward", "conv2d",
+    "conv2d_backward", "conv_transpose2d", "conv_transpose2d_backward", "convolution_algorithm",
+    "cross_entropy", "cross_entropy_backward", "cross_entropy_with_gradient", "dropout",
+    "dropout2d", "dropout2d_backward", "dropout_backward", "elu", "elu_backward", "erase",
+    "erase_noise", "flatten", "flatten_backward", "gather_batch", "gelu", "gelu_backward",
+    "global_avg_pool2d", "global_avg_pool2d_backward", "group_norm", "group_norm_backward",
+    "huber_loss", "huber_loss_backward", "interpolate", "interpolate_backward", "l1_loss",
+    "l1_loss_backward", "leaky_relu", "leaky_relu_backward", "linear", "linear_backward",
+    "max_pool2d", "max_pool2d_backward", "mse_loss", "mse_loss_backward", "relu", "relu_backward",
+    "remap", "rmsprop_step", "sgd_step", "sigmoid", "sigmoid_backward", "silu", "silu_backward",
+    "softmax", "softmax_backward", "tanh", "tanh_backward", "warp_affine", "zero_pad2d",
+    "zero_pad2d_backward",
+]
+
 _Stored = TypeVar("_Stored", bound=np.uint8 | np.float32 | np.float64)
 _OutputSize: TypeAlias = Pair | tuple[Int | None, ...] | list[int | None] | None
 # Those of x, weight and bias. Any: None where a gradient is not asked for.

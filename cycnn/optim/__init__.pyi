@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal, TypeAlias
 
@@ -9,7 +9,7 @@ __all__ = ["Adam", "AdamW", "ExponentialMovingAverage", "Optimizer", "RMSprop", 
            "clip_grad_norm_", "clip_grad_value_"]
 
 # Parameters, or groups of them: {"params": parameters, and what is to differ from the defaults}.
-_Parameters: TypeAlias = Iterable[Parameter] | Iterable[dict[str, Any]]
+_Parameters: TypeAlias = Iterable[Parameter | Mapping[str, Any]]
 _Betas: TypeAlias = tuple[Number, Number] | list[float]
 
 class Optimizer:
