@@ -73,7 +73,8 @@ def diagnose(train, held_out, seed, options):
         found[name] = scores(trainer, held_out)
         print("| {} | {:.3f} | {:.3f} | {:.2%} |".format(name, *found[name]), flush=True)
     print("\nThe loss that is left by " + ", ".join(
-        f"{name} {found[name][0]:.2f}" for name in sorted(found, key=lambda name: found[name], reverse=True)
+        f"{name} {found[name][0]:.2f}"
+        for name in sorted(found, key=lambda name: found[name], reverse=True)
         if name.startswith("all")))
 
 
