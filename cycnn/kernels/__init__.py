@@ -3,7 +3,8 @@
 Every `.pyx` here but a few (`COMMON` in setup.py) is built once per instruction set, into a folder
 of its own. This file picks the folder for the processor at hand and puts it on the package's search
 path, so that `cycnn.kernels.conv` is that processor's build: for `import` and for Cython's
-`cimport` alike.
+`cimport` alike. The folders of lesser instruction sets follow: a build that wider vectors would
+not make faster is there alone.
 
 Kernels trust what they get. :mod:`cycnn.functional` is where arguments are checked.
 """
@@ -82,7 +83,8 @@ isa = choose_isa(
     [level for level in cpu.FEATURES if os.path.isdir(os.path.join(_here, level))],
     os.environ.get("CYCNN_ISA"),
 )
-__path__.insert(0, os.path.join(_here, isa))
+_levels = list(cpu.FEATURES)
+__path__[:0] = [os.path.join(_here, level) for level in _levels[_levels.index(isa)::-1]]
 
 #: What `api` asks how a convolution or a pool is to be done, by name. Nothing in this room decides:
 #: `cycnn.functional` lays its rules in here.
