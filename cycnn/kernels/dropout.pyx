@@ -70,18 +70,20 @@ cdef inline void drop(const real *x, real *y, uint64_t key, uint64_t limit, real
     # keep is above 0 and below 1 here, so the limit fits into 32 bits, or is 2**32: all are kept.
     cdef uint32_t last = <uint32_t>(limit - 1)
     cdef Py_ssize_t i, _row
+    cdef real kept
     if limit == 0:
         for i in range(n):
             y[i] = 0
     elif whole_channels:
         for _row in range(n // channels):
             for i in range(channels):
-                y[i] = x[i] * scale if bits_of(<uint32_t>i, low, high) <= last else <real>0
+                kept = x[i] * scale
+                y[i] = kept if bits_of(<uint32_t>i, low, high) <= last else <real>0
             x, y = x + channels, y + channels
     else:
         for i in range(n):
-            y[i] = (x[i] * scale if bits_of(<uint32_t>(first + i), low, high) <= last
-                    else <real>0)
+            kept = x[i] * scale
+            y[i] = kept if bits_of(<uint32_t>(first + i), low, high) <= last else <real>0
 
 
 cdef inline uint32_t bits_of(uint32_t position, uint32_t low, uint32_t high) noexcept nogil:
