@@ -211,11 +211,7 @@ cdef int pool_forward(const MaxPool2d *pool, const real *x, real *y, void *winne
         return 0
     if not (x and y):
         refuse("x and y must not be NULL")
-    threads = pool_threads(pool, threads)
-    if pool.winner_size == 1:
-        max_pool_pass(&w, x, y, <unsigned char *>winners, pool.n, threads)
-    else:
-        max_pool_pass(&w, x, y, <int *>winners, pool.n, threads)
+    max_pool_pass(&w, x, y, winners, pool.n, pool_threads(pool, threads))
     return 0
 
 
@@ -227,11 +223,7 @@ cdef int pool_backward(const MaxPool2d *pool, const real *dy, const void *winner
         return 0
     if not (dy and winners and dx):
         refuse("dy, winners and dx must not be NULL")
-    threads = pool_threads(pool, threads)
-    if pool.winner_size == 1:
-        max_pool_backward_pass(&w, dy, <const unsigned char *>winners, dx, pool.n, threads)
-    else:
-        max_pool_backward_pass(&w, dy, <const int *>winners, dx, pool.n, threads)
+    max_pool_backward_pass(&w, dy, winners, dx, pool.n, pool_threads(pool, threads))
     return 0
 
 
