@@ -24,7 +24,8 @@ MSVC = sys.platform == "win32" and "mingw" not in sysconfig.get_platform()
 
 # Built once, for any processor: the one that decides which of the others to load, and those that
 # wider vectors do not help, as they look at arrays, leave copying to memcpy, or call the others.
-COMMON = ["cpu", "arrays", "place", "api"]
+# What Python calls was up to half of a kernel's machine code: large ones leave it to the latter.
+COMMON = ["cpu", "arrays", "place", "convolution", "pooling", "api"]
 KERNEL_NAMES = sorted(path.stem for path in KERNELS.glob("*.pyx") if path.stem not in COMMON)
 
 # The folder of a build -> its compiler flags. kernels/__init__.py picks the folder.

@@ -87,17 +87,20 @@ def test_vectors_of_windows_and_of_channels(channels, size, kernel, stride, padd
         reference.max_pool2d_backward(dy, indices, x.shape))
 
 
-def test_windows_of_more_pixels_than_a_byte_counts(dtype, rng):
+@pytest.mark.parametrize("kernel", [(15, 17), (16, 16), (20, 17)])
+def test_windows_of_as_many_pixels_as_a_byte_counts_and_of_more(kernel, dtype, rng):
     x = normal(rng, dtype, 2, 18, 40, 35)
-    expected, indices = reference.max_pool2d(x, (20, 17), (3, 2), (5, 3), return_indices=True)
+    expected, indices = reference.max_pool2d(x, kernel, (3, 2), (5, 3), return_indices=True)
     for images in (x, channels_last(x)):
-        y, where = F.max_pool2d(images, (20, 17), (3, 2), (5, 3), return_indices=True)
+        y, where = F.max_pool2d(images, kernel, (3, 2), (5, 3), return_indices=True)
         np.testing.assert_array_equal(y, expected)
         np.testing.assert_array_equal(where, indices)
+        np.testing.assert_array_equal(F.max_pool2d(images, kernel, (3, 2), (5, 3)), expected)
     dy = whole(rng, dtype, *y.shape)
-    _, winners = F.pool.max_pool2d_with_winners(x, (20, 17), (3, 2), (5, 3))
+    _, winners = F.pool.max_pool2d_with_winners(x, kernel, (3, 2), (5, 3))
+    assert winners.dtype == (np.uint8 if kernel == (15, 17) else np.int32)
     np.testing.assert_array_equal(
-        F.pool.max_pool2d_winners_backward(dy, winners, x.shape, (20, 17), (3, 2), (5, 3)),
+        F.pool.max_pool2d_winners_backward(dy, winners, x.shape, kernel, (3, 2), (5, 3)),
         reference.max_pool2d_backward(dy, indices, x.shape))
 
 

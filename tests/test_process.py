@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+import sys
 import textwrap
 
 import pytest
@@ -145,3 +146,51 @@ def test_beside(library, order):
         print(json.dumps(ended))
         """)])
     assert script(text) in (0, None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+def test_a_convolution_without_memory_to_work_in_raises():
+    """Of whichever kernels, for whichever pass: a MemoryError, and the next call runs."""
+    messages = script("""
+        import json, resource
+        import numpy as np
+        import cycnn as cn
+        from cycnn.functional import conv2d, conv2d_backward
+
+        def ones(n, channels, height, width):
+            return np.ones((n, height, width, channels), np.float32).transpose(0, 3, 1, 2)
+
+        def attempt(call):
+            try:
+                call()
+            except MemoryError as error:
+                messages.append(str(error))
+
+        cn.set_num_threads(1)
+        # Large weights for y and dx, for the gradient of the weight wide rows, few or many.
+        cases = [(ones(1, 512, 6, 6), (256, 512, 3, 3), 0, ones(1, 256, 4, 4), "direct"),
+                 (ones(1, 512, 6, 6), (256, 512, 3, 3), 0, ones(1, 256, 4, 4), "winograd"),
+                 (ones(1, 8, 3, 40000), (4, 8, 3, 3), 1, ones(1, 4, 3, 40000), "direct"),
+                 (ones(16, 8, 6, 2000), (4, 8, 3, 3), 1, ones(16, 4, 6, 2000), "direct"),
+                 (ones(16, 8, 6, 1000), (4, 8, 3, 3), 1, ones(16, 4, 6, 1000), "winograd")]
+        weights = [np.ones(shape, np.float32) for _, shape, *_ in cases]
+        small = conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)))
+        _, limit = resource.getrlimit(resource.RLIMIT_AS)
+        with open("/proc/self/statm") as file:
+            held = int(file.read().split()[0]) * resource.getpagesize()
+        # Enough for results, not for what they are worked out in.
+        resource.setrlimit(resource.RLIMIT_AS, (held + 250000, limit))
+        messages = []
+        for (x, _, padding, dy, algorithm), weight in zip(cases, weights):
+            options = {"padding": padding, "algorithm": algorithm}
+            if weight.size > 1000:
+                attempt(lambda: conv2d(x, weight, **options))
+                attempt(lambda: conv2d_backward(dy, x, weight, weight_gradient=False, **options))
+            else:
+                attempt(lambda: conv2d_backward(dy, x, weight, input_gradient=False, **options))
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        assert (conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3))) == small).all()
+        print(json.dumps(messages))
+    """)
+    assert len(messages) == 7
+    assert all("working buffers of a convolution" in message for message in messages), messages

@@ -10,12 +10,9 @@ from ._windows import window_geometry
 from .conv import plan_for
 from .pool import winners_for
 
-#: In the order of the numbers in `kernels/api.pyx`.
-KERNELS = ("conv", "strips", "winograd", "strips_winograd")
-
 
 def conv2d(x_shape, out_channels, kernel_size, stride, padding, dilation, groups, algorithm):
-    """((OH, OW), the numbers of the kernels of all passes, for float32 and then for float64)."""
+    """((OH, OW), the families of kernels of all passes, for float32 and then for float64)."""
     _check_images(x_shape)
     out_channels = _check.integer(out_channels, "out_channels", 1)
     groups = _check.integer(groups, "groups", 1)
@@ -27,12 +24,12 @@ def conv2d(x_shape, out_channels, kernel_size, stride, padding, dilation, groups
     if algorithm >= len(_algorithm.ALGORITHMS):
         raise ValueError("algorithm must be CONV2D_AUTO, CONV2D_DIRECT or CONV2D_WINOGRAD, got "
                          f"{algorithm}")
-    numbers = []
+    families = []
     for dtype in (_check.FLOAT32, _check.FLOAT64):
         plan = plan_for(x_shape, weight_shape, dtype, stride, padding, dilation, groups)
         by_winograd = _algorithm.choose(_algorithm.ALGORITHMS[algorithm], plan.winograd)
-        numbers += map(KERNELS.index, plan.kernels(by_winograd))
-    return plan.out_shape[2:], numbers
+        families += plan.families(by_winograd)
+    return plan.out_shape[2:], families
 
 
 def max_pool2d(x_shape, kernel_size, stride, padding, dilation, ceil_mode):

@@ -5,10 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..kernels import conv as kernel
-from ..kernels import conv_weight as weight_kernel
-from ..kernels import strips, strips_weight, strips_winograd, strips_winograd_weight
-from ..kernels import winograd, winograd_weight
+from ..kernels import convolution as kernel
 from ..kernels.cpu import threads_for
 from . import _algorithm, _check, _winograd_strips
 from ._check import option
@@ -17,18 +14,9 @@ from ._memory import maker
 from ._untied import UNTIED, add_positions, position_sums
 from .pool import SQUARE, maximum, spread_winners
 
-_FORWARD = _check.by_dtype(kernel.forward)
-_INPUT_GRADIENT = _check.by_dtype(kernel.input_gradient)
-_WEIGHT_GRADIENT = _check.by_dtype(weight_kernel.weight_gradient)
-# Winograd's kernels of each pass: along channels, and in strips.
-_WINOGRAD = [(_check.by_dtype(along_channels), dict.fromkeys(_check.FLOATS, in_strips))
-             for along_channels, in_strips in (
-                 (winograd.forward, strips_winograd.forward),
-                 (winograd.input_gradient, strips_winograd.input_gradient),
-                 (winograd_weight.weight_gradient, strips_winograd_weight.weight_gradient))]
-_STRIPS_FORWARD = dict.fromkeys(_check.FLOATS, strips.forward)
-_STRIPS_INPUT_GRADIENT = dict.fromkeys(_check.FLOATS, strips.input_gradient)
-_STRIPS_WEIGHT_GRADIENT = dict.fromkeys(_check.FLOATS, strips_weight.weight_gradient)
+# The families of kernels, along channels and in strips of images: direct ones, Winograd's.
+_DIRECT = kernel.DIRECT, kernel.STRIPS
+_WINOGRAD = kernel.WINOGRAD, kernel.STRIPS_WINOGRAD
 
 
 class Plan:
@@ -47,15 +35,12 @@ class Plan:
         Multiply-adds of one pass.
     winograd : _algorithm.Winograd or None
         For which passes Winograd's algorithm is faster; None: not possible.
-    winograd_forward, winograd_input_gradient, winograd_weight_gradient
-        Its kernels.
-    forward, input_gradient, weight_gradient
-        The direct kernels to call.
-    forward_in_strips : bool
-    winograd_in_strips : _algorithm.Winograd
-        Which of them are those whose vectors run along strips of images.
-    window, winograd_window : tuple
-        What they, and Winograd's, are told of the shapes: OH, OW, options.
+    winograd_forward, winograd_input_gradient, winograd_weight_gradient : int
+        The family of its kernels, as `kernels/convolution.pxd` numbers them.
+    forward, input_gradient, weight_gradient : int
+        That of the direct kernels.
+    window : tuple
+        What they are told of the shapes: OH, OW, options.
     pools, weight_reads_winners, input_reads_winners : bool
         Whether the direct kernels pool what they compute (depthwise ones do not), and whether the
         two of the backward pass start from the gradient behind a pool.
@@ -74,7 +59,7 @@ class Plan:
         _, k, oh, ow = out_shape
         self.rows, self.out_shape = (n, oh, ow, k), out_shape
         self.dtype, self.options = dtype, options
-        self.window, self.winograd_window = (oh, ow, *options), (oh, ow, *options[2:4])
+        self.window = (oh, ow, *options)
         self.work = n * oh * ow * math.prod(weight_shape)
         self.winograd = _algorithm.winograd_pays(out_shape, x_shape, weight_shape, options,
                                                  dtype.itemsize)
@@ -82,15 +67,11 @@ class Plan:
         self.choose_winograd_kernels(shapes)
         # Without images no kernel is called.
         self.pools = not c == k == options[-1] > 1
-        in_strips = n > 0 and _algorithm.forward_in_strips(*shapes)
-        self.forward_in_strips = in_strips
-        self.forward = (_STRIPS_FORWARD if in_strips else _FORWARD)[dtype]
+        self.forward = _DIRECT[n > 0 and _algorithm.forward_in_strips(*shapes)]
         self.input_reads_winners = n > 0 and _algorithm.input_gradient_in_strips(*shapes)
-        self.input_gradient = (_STRIPS_INPUT_GRADIENT if self.input_reads_winners
-                               else _INPUT_GRADIENT)[dtype]
+        self.input_gradient = _DIRECT[self.input_reads_winners]
         self.weight_reads_winners = n > 0 and _algorithm.weight_gradient_in_strips(*shapes)
-        self.weight_gradient = (_STRIPS_WEIGHT_GRADIENT if self.weight_reads_winners
-                                else _WEIGHT_GRADIENT)[dtype]
+        self.weight_gradient = _DIRECT[self.weight_reads_winners]
         self.new_y, self.new_dx = maker(self.rows, dtype), maker((n, h, w, c), dtype)
         new = None if n else np.zeros           # without images, every sum is empty
         self.new_dweight, self.new_dbias = maker(weight_shape, dtype, new), maker((k,), dtype, new)
@@ -101,19 +82,17 @@ class Plan:
         if any(best):
             self.winograd = _algorithm.Winograd(*map(max, self.winograd, best))
         whole = _algorithm.whole_vectors(self.rows[3], self.dtype.itemsize)
-        self.winograd_in_strips = in_strips
         self.winograd_weight_reads_winners = in_strips.weight_gradient or whole
         self.winograd_input_reads_winners = in_strips.input_gradient or whole
         self.winograd_forward, self.winograd_input_gradient, self.winograd_weight_gradient = (
-            kernels[strips][self.dtype] for kernels, strips in zip(_WINOGRAD, in_strips))
+            _WINOGRAD[strips] for strips in in_strips)
 
-    def kernels(self, by_winograd):
-        """The module of each pass's kernels, in `_algorithm.Winograd`'s order: its name."""
-        direct = self.forward_in_strips, self.input_reads_winners, self.weight_reads_winners
-        return [("strips_winograd" if in_strips else "winograd") if winograd
-                else ("strips" if direct_in_strips else "conv")
-                for winograd, in_strips, direct_in_strips in zip(
-                    by_winograd, self.winograd_in_strips, direct)]
+    def families(self, by_winograd):
+        """The family of each pass's kernels, in `_algorithm.Winograd`'s order."""
+        return (self.winograd_forward if by_winograd.forward else self.forward,
+                self.winograd_input_gradient if by_winograd.input_gradient else self.input_gradient,
+                self.winograd_weight_gradient if by_winograd.weight_gradient
+                else self.weight_gradient)
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algorithm="auto"):
@@ -229,11 +208,9 @@ def forward(x, weight, bias, plan, by_winograd, relu=False, behind=None, want_wi
     y = (behind if fused else plan).new_y()
     winners = behind.new_winners() if fused and want_winners else None
     if plan.work:
-        kernel, window = plan.forward, plan.window
-        if by_winograd.forward:
-            kernel, window = plan.winograd_forward, plan.winograd_window
-        kernel(x, weight, bias, y, winners, *window, relu and (fused or behind is None), fused,
-               threads_for(plan.work))
+        kernel.forward(plan.winograd_forward if by_winograd.forward else plan.forward, x, weight,
+                       bias, y, winners, *plan.window, relu and (fused or behind is None), fused,
+                       threads_for(plan.work))
     if behind is not None and not fused:
         y, winners = maximum(y, behind, want_winners, relu)
     return y, winners
@@ -252,15 +229,14 @@ def backward(dy, x, weight, plan, by_winograd, bias, input_gradient, weight_grad
         dx, dweight, _ = backward(dy, x, weight, plan, by_winograd, False, input_gradient,
                                   masked=masked)
         return dx, dweight, position_sums(dy)
-    threads, weight_window, input_window = threads_for(plan.work), plan.window, plan.window
-    weight_kernel, input_kernel = plan.weight_gradient, plan.input_gradient
+    threads = threads_for(plan.work)
+    weight_family, input_family = plan.weight_gradient, plan.input_gradient
     weight_reads, input_reads = plan.weight_reads_winners, plan.input_reads_winners
     if by_winograd.weight_gradient:
-        weight_kernel, weight_window = (plan.winograd_weight_gradient,
-                                        plan.winograd_window)
+        weight_family = plan.winograd_weight_gradient
         weight_reads = plan.winograd_weight_reads_winners
     if by_winograd.input_gradient:
-        input_kernel, input_window = plan.winograd_input_gradient, plan.winograd_window
+        input_family = plan.winograd_input_gradient
         input_reads = plan.winograd_input_reads_winners
     if winners is not None and (weight_gradient > weight_reads or input_gradient > input_reads):
         dy, winners = spread_winners(dy, winners, plan.out_shape, SQUARE), None
@@ -269,12 +245,13 @@ def backward(dy, x, weight, plan, by_winograd, bias, input_gradient, weight_grad
         dweight = plan.new_dweight()
         dbias = plan.new_dbias() if bias else None
         if plan.work:
-            weight_kernel(x, dy, winners, dweight, dbias, *weight_window, threads)
+            kernel.weight_gradient(weight_family, x, dy, winners, dweight, dbias, *plan.window,
+                                   threads)
     if input_gradient:
         dx = plan.new_dx()
         if plan.work:
-            input_kernel(dy, winners, weight, dx, x if masked else None, *input_window,
-                         threads)
+            kernel.input_gradient(input_family, dy, winners, weight, dx, x if masked else None,
+                                  *plan.window, threads)
     return dx, dweight, dbias
 
 

@@ -9,27 +9,15 @@ import functools
 import numpy as np
 
 from ..kernels import cpu
-from ..kernels import pool as kernels
+from ..kernels import pooling as kernels
 from . import _check, _format
 from ._memory import empty, maker
 from ._windows import images_of, options_of, rows_of, sizes_of, window_geometry, window_of
 
 
-def _by_dtypes(kernel):
-    """The versions of a kernel by dtype and by dtype of the winners."""
-    return {(np.dtype(real), np.dtype(tap)): kernel[name, tap_name]
-            for real, name in ((np.float32, "float"), (np.float64, "double"))
-            for tap, tap_name in ((np.uint8, "unsigned char"), (np.int32, "int"))}
-
-
-_MAX = _by_dtypes(kernels.max_pool)
-_MAX_BACKWARD = _by_dtypes(kernels.max_pool_backward)
-_INDICES = {np.dtype(np.uint8): kernels.winners_to_indices["unsigned char"],
-            np.dtype(np.int32): kernels.winners_to_indices["int"]}
 _INT32, _INT64 = np.dtype(np.int32), np.dtype(np.int64)
-_SCATTER = _check.by_dtype(kernels.scatter)
 
-#: What a window of at most 255 pixels remembers, and the options (see window_geometry) of the pool
+#: What a window that is not very large remembers, and the options (see window_geometry) of the pool
 #: that convolutions can end with: 2 x 2, side by side.
 WINNERS = np.dtype(np.uint8)
 SQUARE = (2, 2, 2, 2, 0, 0, 1, 1)
@@ -79,8 +67,8 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=Fal
         return images_of(y, planes, x.shape)
     indices = empty(y.shape, _INT64)
     if y.size:
-        _INDICES[winners.dtype](winners, indices, geometry, x.shape[2], x.shape[3],
-                                cpu.threads_for(y.size * 8))
+        kernels.winners_to_indices(winners, indices, geometry, x.shape[2], x.shape[3],
+                                   cpu.threads_for(y.size * 8))
     return images_of(y, planes, x.shape), images_of(indices, planes, x.shape)
 
 
@@ -117,15 +105,11 @@ def max_pool2d_backward(dy, indices, input_size):
     planes = not _format.is_channels_last(dy)
     dy, indices = rows_of(dy, planes), rows_of(indices, planes)
     _check.in_range(indices, h * w, "indices", f"the pixels of an image of {h} x {w}")
-    count, oh, ow, channels = dy.shape
-    dx = empty((count, h, w, channels), dy.dtype)
+    dx = empty((dy.shape[0], h, w, dy.shape[3]), dy.dtype)
     if not dy.size:
         dx[...] = 0
     elif dx.size:
-        _SCATTER[dy.dtype](dy.reshape(count, oh * ow, channels),
-                           indices.reshape(count, oh * ow, channels),
-                           dx.reshape(count, h * w, channels),
-                           cpu.threads_for((dx.size + dy.size) * 8))
+        kernels.scatter(dy, indices, dx, cpu.threads_for((dx.size + dy.size) * 8))
     return images_of(dx, planes, input_size)
 
 
@@ -185,14 +169,13 @@ def spread_winners(dy, winners, input_size, geometry):
     n, c, h, w = input_size
     dx = empty((n, h, w, c), dy.dtype)
     if dx.size:
-        _MAX_BACKWARD[dy.dtype, winners.dtype](dy, winners, dx, geometry,
-                                               cpu.threads_for(dx.size * 8))
+        kernels.max_pool_backward(dy, winners, dx, geometry, cpu.threads_for(dx.size * 8))
     return dx
 
 
 def winners_for(geometry):
     """The type of the winners of a window with these options."""
-    return WINNERS if geometry[0] * geometry[1] <= 255 else _INT32
+    return WINNERS if geometry[0] * geometry[1] <= kernels.MOST_BYTE_PIXELS else _INT32
 
 
 class MaxPlan:
@@ -204,18 +187,16 @@ class MaxPlan:
         The options as the kernels take them.
     work : int
         As cpu.threads_for takes it; 0 if the result is empty.
-    kernel
     new_y, new_winners
         What makes the arrays to be filled.
     """
 
     def __init__(self, shape, dtype, out, geometry):
         n, h, w, channels = shape
-        tap = winners_for(geometry)
-        self.geometry, self.kernel = geometry, _MAX[dtype, tap]
+        self.geometry = geometry
         self.work = 8 * n * h * w * channels
         self.new_y = maker((n, *out, channels), dtype)
-        self.new_winners = maker((n, *out, channels), tap)
+        self.new_winners = maker((n, *out, channels), winners_for(geometry))
 
 
 max_plan = functools.lru_cache(maxsize=512)(MaxPlan)
@@ -230,5 +211,5 @@ def maximum(x, plan, want_winners, relu=False):
     y = plan.new_y()
     winners = plan.new_winners() if want_winners else None
     if plan.work:
-        plan.kernel(x, y, winners, plan.geometry, relu, cpu.threads_for(plan.work))
+        kernels.max_pool(x, y, winners, plan.geometry, relu, cpu.threads_for(plan.work))
     return y, winners

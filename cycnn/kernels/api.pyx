@@ -1,30 +1,17 @@
 """Convolution and max-pooling for other people's Cython and C: `api.pxd` says what there is.
 
-Built once. The kernels are cimported by name, and a name in this package is that of the chosen
-instruction set's module when this one is imported. How a convolution is done is decided by the
-rules that `cycnn.functional` has left in `kernels.rules`: once, in the plan.
+Built once. How a convolution is done is decided by the rules that `cycnn.functional` has left in
+`kernels.rules`: once, in the plan.
 """
 
 from libc.string cimport memset
 
 from . import rules
-from .conv cimport forward_pass as direct_forward
-from .conv cimport input_gradient_pass as direct_input_gradient
-from .conv_weight cimport weight_gradient_pass as direct_weight_gradient
-from .convolution cimport Convolution
+from .convolution cimport Convolution, forward_pass, input_gradient_pass, weight_gradient_pass
 from .cpu cimport threads_wanted
 from .pool cimport max_pool_backward_pass, max_pool_pass
-from .strips cimport forward_pass as strips_forward
-from .strips cimport input_gradient_pass as strips_input_gradient
-from .strips_weight cimport weight_gradient_pass as strips_weight_gradient
-from .strips_winograd cimport forward_pass as strips_winograd_forward
-from .strips_winograd cimport input_gradient_pass as strips_winograd_input_gradient
-from .strips_winograd_weight cimport weight_gradient_pass as strips_winograd_weight_gradient
 from .tile cimport real
 from .windows cimport Window, lay_over
-from .winograd cimport forward_pass as winograd_forward
-from .winograd cimport input_gradient_pass as winograd_input_gradient
-from .winograd_weight cimport weight_gradient_pass as winograd_weight_gradient
 
 cdef enum:
     MOST_THREADS = 1024
@@ -32,12 +19,6 @@ cdef enum:
     INPUT_GRADIENT = 1
     WEIGHT_GRADIENT = 2
     PASSES = 3
-
-# In the order of functional._embedding.KERNELS.
-cdef enum:
-    STRIPS = 1
-    WINOGRAD = 2
-    STRIPS_WINOGRAD = 3
 
 
 cdef int refuse(const char *message) except -1 nogil:
@@ -113,8 +94,8 @@ cdef double work_of(const Conv2d *conv) noexcept nogil:
             * (conv.channels // conv.groups) * conv.kernel_h * conv.kernel_w)
 
 
-cdef Py_ssize_t kernel_of(const Conv2d *conv, const real *kind, int which) noexcept nogil:
-    return conv.kernels[which if real is float else PASSES + which]
+cdef int family_of(const Conv2d *conv, const real *kind, int which) noexcept nogil:
+    return <int>conv.kernels[which if real is float else PASSES + which]
 
 
 cdef int forward(const Conv2d *conv, const real *x, const real *weight, const real *bias, real *y,
@@ -125,15 +106,8 @@ cdef int forward(const Conv2d *conv, const real *x, const real *weight, const re
     if not conv.n:
         return 0
     cdef Convolution c = convolution_of(conv)
-    cdef Py_ssize_t kernel = kernel_of(conv, x, FORWARD)
-    threads = threads_wanted(threads, work_of(conv))
-    if kernel == STRIPS_WINOGRAD:
-        return strips_winograd_forward(&c, x, weight, bias, y, NULL, False, False, threads)
-    if kernel == WINOGRAD:
-        return winograd_forward(&c, x, weight, bias, y, NULL, False, False, threads)
-    if kernel == STRIPS:
-        return strips_forward(&c, x, weight, bias, y, NULL, False, False, threads)
-    return direct_forward(&c, x, weight, bias, y, NULL, False, False, threads)
+    return forward_pass(family_of(conv, x, FORWARD), &c, x, weight, bias, y, NULL, False, False,
+                        threads_wanted(threads, work_of(conv)))
 
 
 cdef int backward(const Conv2d *conv, const real *dy, const real *x, const real *weight, real *dx,
@@ -154,35 +128,15 @@ cdef int backward(const Conv2d *conv, const real *dy, const real *x, const real 
             memset(dbias, 0, conv.out_channels * sizeof(real))
         return 0
     cdef Convolution c = convolution_of(conv)
+    cdef const real *everywhere = NULL
     threads = threads_wanted(threads, work_of(conv))
     if dweight:
-        weight_gradient(&c, kernel_of(conv, x, WEIGHT_GRADIENT), x, dy, dweight, dbias, threads)
+        weight_gradient_pass(family_of(conv, x, WEIGHT_GRADIENT), &c, x, dy, NULL, dweight, dbias,
+                             threads)
     if dx:
-        input_gradient(&c, kernel_of(conv, dy, INPUT_GRADIENT), dy, weight, dx, threads)
+        input_gradient_pass(family_of(conv, dy, INPUT_GRADIENT), &c, dy, NULL, weight, dx,
+                            everywhere, threads)
     return 0
-
-
-cdef int weight_gradient(const Convolution *c, Py_ssize_t kernel, const real *x, const real *dy,
-                         real *dweight, real *dbias, int threads) except -1 nogil:
-    if kernel == STRIPS_WINOGRAD:
-        return strips_winograd_weight_gradient(c, x, dy, NULL, dweight, dbias, threads)
-    if kernel == WINOGRAD:
-        return winograd_weight_gradient(c, x, dy, NULL, dweight, dbias, threads)
-    if kernel == STRIPS:
-        return strips_weight_gradient(c, x, dy, NULL, dweight, dbias, threads)
-    return direct_weight_gradient(c, x, dy, NULL, dweight, dbias, threads)
-
-
-cdef int input_gradient(const Convolution *c, Py_ssize_t kernel, const real *dy,
-                        const real *weight, real *dx, int threads) except -1 nogil:
-    cdef const real *everywhere = NULL
-    if kernel == STRIPS_WINOGRAD:
-        return strips_winograd_input_gradient(c, dy, NULL, weight, dx, everywhere, threads)
-    if kernel == WINOGRAD:
-        return winograd_input_gradient(c, dy, NULL, weight, dx, everywhere, threads)
-    if kernel == STRIPS:
-        return strips_input_gradient(c, dy, NULL, weight, dx, everywhere, threads)
-    return direct_input_gradient(c, dy, NULL, weight, dx, everywhere, threads)
 
 
 cdef int conv2d_forward_f32(const Conv2d *conv, const float *x, const float *weight,
@@ -257,11 +211,7 @@ cdef int pool_forward(const MaxPool2d *pool, const real *x, real *y, void *winne
         return 0
     if not (x and y):
         refuse("x and y must not be NULL")
-    threads = pool_threads(pool, threads)
-    if pool.winner_size == 1:
-        max_pool_pass(&w, x, y, <unsigned char *>winners, pool.n, threads)
-    else:
-        max_pool_pass(&w, x, y, <int *>winners, pool.n, threads)
+    max_pool_pass(&w, x, y, winners, pool.n, pool_threads(pool, threads))
     return 0
 
 
@@ -273,11 +223,7 @@ cdef int pool_backward(const MaxPool2d *pool, const real *dy, const void *winner
         return 0
     if not (dy and winners and dx):
         refuse("dy, winners and dx must not be NULL")
-    threads = pool_threads(pool, threads)
-    if pool.winner_size == 1:
-        max_pool_backward_pass(&w, dy, <const unsigned char *>winners, dx, pool.n, threads)
-    else:
-        max_pool_backward_pass(&w, dy, <const int *>winners, dx, pool.n, threads)
+    max_pool_backward_pass(&w, dy, winners, dx, pool.n, pool_threads(pool, threads))
     return 0
 
 

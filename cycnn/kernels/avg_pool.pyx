@@ -1,13 +1,14 @@
 """Average pooling over (N, H, W, C) memory, and the mean of whole images.
 
-Images in planes (channels first) come as images of one channel.
+Images in planes (channels first) come as images of one channel. What Python calls stands in
+`pooling.pyx`, and there what the passes compute.
 """
 
 from cython.parallel cimport prange
 
 from .buffers cimport clear
 from .tile cimport real
-from .windows cimport Window, window
+from .windows cimport Window
 
 cdef enum:
     CHANNELS = 64       # channels of one task
@@ -23,37 +24,26 @@ cdef extern from "avg_pool.h" nogil:
                            double *total) noexcept
 
 
-def average_pool(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, tuple geometry,
-                 bint count_padding, int threads):
-    """y = the mean of each window; padding counts as zeros if `count_padding`, else not at all."""
-    cdef Window w = window(geometry, x.shape[1], x.shape[2], y.shape[1], y.shape[2], x.shape[3])
-    cdef Py_ssize_t rows = x.shape[0] * w.out_height, row
-    cdef const real *px = &x[0, 0, 0, 0]
-    cdef real *py = &y[0, 0, 0, 0]
-    with nogil:
-        if threads == 1:
-            for row in range(rows):
-                average_row(px, py, &w, row, count_padding)
-        else:
-            for row in prange(rows, num_threads=threads, schedule="static"):
-                average_row(px, py, &w, row, count_padding)
+cdef void average_pool_pass(const Window *w, const real *x, real *y, Py_ssize_t images,
+                            bint count_padding, int threads) noexcept nogil:
+    cdef Py_ssize_t rows = images * w.out_height, row
+    if threads == 1:
+        for row in range(rows):
+            average_row(x, y, w, row, count_padding)
+    else:
+        for row in prange(rows, num_threads=threads, schedule="static"):
+            average_row(x, y, w, row, count_padding)
 
 
-def average_pool_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, tuple geometry,
-                          bint count_padding, int threads):
-    """dx = the sum over the windows of each pixel of their dy / size."""
-    cdef Window w = window(geometry, dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2],
-                           dx.shape[3])
-    cdef Py_ssize_t tasks = dx.shape[0] * ((w.channels + CHANNELS - 1) // CHANNELS), i
-    cdef const real *pdy = &dy[0, 0, 0, 0]
-    cdef real *pdx = &dx[0, 0, 0, 0]
-    with nogil:
-        if threads == 1:
-            for i in range(tasks):
-                average_backward(pdy, pdx, &w, i, count_padding)
-        else:
-            for i in prange(tasks, num_threads=threads, schedule="static"):
-                average_backward(pdy, pdx, &w, i, count_padding)
+cdef void average_pool_backward_pass(const Window *w, const real *dy, real *dx, Py_ssize_t images,
+                                     bint count_padding, int threads) noexcept nogil:
+    cdef Py_ssize_t tasks = images * ((w.channels + CHANNELS - 1) // CHANNELS), i
+    if threads == 1:
+        for i in range(tasks):
+            average_backward(dy, dx, w, i, count_padding)
+    else:
+        for i in prange(tasks, num_threads=threads, schedule="static"):
+            average_backward(dy, dx, w, i, count_padding)
 
 
 cdef inline Py_ssize_t span(Py_ssize_t start, Py_ssize_t kernel, Py_ssize_t size, Py_ssize_t pad,
@@ -116,19 +106,15 @@ cdef inline void average_backward(const real *dy, real *dx, const Window *w, Py_
             dy += w.channels
 
 
-def mean_pixels(const real[:, :, ::1] x, real[:, ::1] y, int threads):
-    """y[n, c] = the mean of x[n, p, c] over all pixels p, summed in double."""
-    cdef Py_ssize_t pixels = x.shape[1], channels = x.shape[2], i
-    cdef Py_ssize_t tasks = x.shape[0] * ((channels + CHANNELS - 1) // CHANNELS)
-    cdef const real *px = &x[0, 0, 0]
-    cdef real *py = &y[0, 0]
-    with nogil:
-        if threads == 1:
-            for i in range(tasks):
-                mean_block(px, py, pixels, channels, i)
-        else:
-            for i in prange(tasks, num_threads=threads, schedule="static"):
-                mean_block(px, py, pixels, channels, i)
+cdef void mean_pixels_pass(const real *x, real *y, Py_ssize_t images, Py_ssize_t pixels,
+                           Py_ssize_t channels, int threads) noexcept nogil:
+    cdef Py_ssize_t tasks = images * ((channels + CHANNELS - 1) // CHANNELS), i
+    if threads == 1:
+        for i in range(tasks):
+            mean_block(x, y, pixels, channels, i)
+    else:
+        for i in prange(tasks, num_threads=threads, schedule="static"):
+            mean_block(x, y, pixels, channels, i)
 
 
 cdef inline void mean_block(const real *x, real *y, Py_ssize_t pixels, Py_ssize_t channels,
@@ -147,18 +133,15 @@ cdef inline void mean_block(const real *x, real *y, Py_ssize_t pixels, Py_ssize_
         y[image * channels + channel + c] = <real>(total[c] / pixels)
 
 
-def spread_pixels(const real[:, ::1] dy, real[:, :, ::1] dx, int threads):
-    """dx[n, p, c] = dy[n, c] / pixels."""
-    cdef Py_ssize_t images = dx.shape[0], pixels = dx.shape[1], channels = dx.shape[2], i
-    cdef const real *pdy = &dy[0, 0]
-    cdef real *pdx = &dx[0, 0, 0]
-    with nogil:
-        if threads == 1:
-            for i in range(images):
-                spread_image(pdy, pdx, pixels, channels, i)
-        else:
-            for i in prange(images, num_threads=threads, schedule="static"):
-                spread_image(pdy, pdx, pixels, channels, i)
+cdef void spread_pixels_pass(const real *dy, real *dx, Py_ssize_t images, Py_ssize_t pixels,
+                             Py_ssize_t channels, int threads) noexcept nogil:
+    cdef Py_ssize_t i
+    if threads == 1:
+        for i in range(images):
+            spread_image(dy, dx, pixels, channels, i)
+    else:
+        for i in prange(images, num_threads=threads, schedule="static"):
+            spread_image(dy, dx, pixels, channels, i)
 
 
 cdef inline void spread_image(const real *dy, real *dx, Py_ssize_t pixels, Py_ssize_t channels,

@@ -24,7 +24,7 @@ from libc.stdlib cimport free
 
 from .axis cimport backward_axes, forward_axes
 from .buffers cimport allocate, copy_padded, whole_lines
-from .convolution cimport Convolution, convolution
+from .convolution cimport Convolution
 from .depthwise cimport depthwise_sweep, is_depthwise
 from .relu cimport mask_with
 from .sweep cimport Plan, Sweep, describe, make_plans, pack_block
@@ -57,34 +57,10 @@ cdef struct Ahead:
     Py_ssize_t part         # of which this is the next
 
 
-def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const real[::1] bias,
-            real[:, :, :, ::1] y, unsigned char[:, :, :, ::1] winners, Py_ssize_t out_height,
-            Py_ssize_t out_width, Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top,
-            Py_ssize_t left, Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups,
-            bint relu, bint pool, int threads):
-    """y = bias + x * weight, then ReLU and a 2 x 2 max-pool if wanted.
-
-    x (N, H, W, C), weight (K, C / groups, kH, kW), y (N, out_height, out_width, K), halved (rounded
-    down) by the pool; `top` and `left` zeros stand before the image; bias may be None. `winners`,
-    of y's shape or None, gets which of a window's four outputs won, or NO_WINNER. Depthwise
-    convolutions cannot pool.
-    """
-    cdef Convolution c = convolution(x.shape, weight.shape, out_height, out_width, stride_h,
-                                     stride_w, top, left, dilation_h, dilation_w, groups)
-    cdef const real *start = NULL
-    cdef unsigned char *won = NULL
-    if bias is not None:
-        start = &bias[0]
-    if winners is not None:
-        won = &winners[0, 0, 0, 0]
-    with nogil:
-        forward_pass(&c, &x[0, 0, 0, 0], &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], won, relu,
-                     pool, threads)
-
-
 cdef int forward_pass(const Convolution *c, const real *x, const real *weight, const real *bias,
                       real *y, unsigned char *winners, bint relu, bint pool,
                       int threads) except -1 nogil:
+    """Depthwise convolutions cannot pool."""
     cdef Sweep s
     cdef Convolution seen = c[0]
     if pool:
@@ -101,29 +77,10 @@ cdef int forward_pass(const Convolution *c, const real *x, const real *weight, c
     return 0
 
 
-def input_gradient(const real[:, :, :, ::1] dy, winners, const real[:, :, :, ::1] weight,
-                   real[:, :, :, ::1] dx, const real[:, :, :, ::1] positive,
-                   Py_ssize_t out_height, Py_ssize_t out_width, Py_ssize_t stride_h,
-                   Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h,
-                   Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
-    """dx from dy and weight; shapes and the other arguments as for :func:`forward`.
-
-    Where `positive`, of dx's shape, is not None and not above 0, dx is 0: the backward pass of a
-    ReLU that made `positive`.
-    """
-    cdef Convolution c = convolution(dx.shape, weight.shape, out_height, out_width, stride_h,
-                                     stride_w, top, left, dilation_h, dilation_w, groups)
-    cdef const real *mask = NULL
-    if positive is not None:
-        mask = &positive[0, 0, 0, 0]
-    with nogil:
-        input_gradient_pass(&c, &dy[0, 0, 0, 0], NULL, &weight[0, 0, 0, 0], &dx[0, 0, 0, 0], mask,
-                            threads)
-
-
 cdef int input_gradient_pass(const Convolution *c, const real *dy, const unsigned char *winners,
                              const real *weight, real *dx, const real *positive,
                              int threads) except -1 nogil:
+    """`winners` is not read: dy lies behind no pool."""
     cdef Sweep s
     cdef void *axes = backward_axes(&s.rows, &s.columns, c)
     s.weight_dst = c.kernel_h * c.kernel_w

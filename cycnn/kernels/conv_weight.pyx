@@ -17,7 +17,7 @@ from libc.stdlib cimport free
 
 from .axis cimport Axis, forward_axes
 from .buffers cimport BUFFER_BYTES, allocate, copy_padded, whole_lines
-from .convolution cimport Convolution, convolution
+from .convolution cimport Convolution
 from .depthwise cimport depthwise_weight_gradient, is_depthwise
 from .tile cimport (TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_columns, tile_count,
                     tile_grouped_rows, tile_pack, tile_rows, tile_rows_ahead, tile_sum,
@@ -63,28 +63,10 @@ cdef struct Gradient:
     Py_ssize_t size             # of the sums of one chunk: padded channels times (terms + 1)
 
 
-def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy, winners,
-                    real[:, :, :, ::1] dweight, real[::1] dbias, Py_ssize_t out_height,
-                    Py_ssize_t out_width, Py_ssize_t stride_h, Py_ssize_t stride_w,
-                    Py_ssize_t top, Py_ssize_t left, Py_ssize_t dilation_h,
-                    Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
-    """Fill dweight (K, C / groups, kH, kW), and dbias (K,) unless it is None.
-
-    x is (N, H, W, C), dy (N, OH, OW, K); the other arguments are those of conv.forward.
-    """
-    cdef Convolution c = convolution(x.shape, dweight.shape, out_height, out_width, stride_h,
-                                     stride_w, top, left, dilation_h, dilation_w, groups)
-    cdef real *pdb = NULL
-    if dbias is not None:
-        pdb = &dbias[0]
-    with nogil:
-        weight_gradient_pass(&c, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], NULL, &dweight[0, 0, 0, 0], pdb,
-                             threads)
-
-
 cdef int weight_gradient_pass(const Convolution *c, const real *x, const real *dy,
                               const unsigned char *winners, real *dweight, real *dbias,
                               int threads) except -1 nogil:
+    """`winners` is not read: dy lies behind no pool."""
     cdef Gradient g
     cdef Axis rows, columns
     cdef void *axes

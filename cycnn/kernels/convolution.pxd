@@ -1,11 +1,21 @@
-"""A convolution as its kernels are told of it.
+"""A convolution as its kernels are told of it, and its three passes.
 
-All families of kernels (conv, strips, winograd, strips_winograd) have the same three passes, as C
-functions on plain addresses that need no GIL: `api.pyx` calls them, and so does the `def` beside
-each, which is what Python calls. Images are (N, H, W, C) without gaps, weights (K, C / groups, kH,
-kW). Work memory is theirs to find: without it they return -1 with a MemoryError.
+All families of kernels have the same three passes, as C functions on plain addresses that need no
+GIL; those below call the one or the other. Images are (N, H, W, C) without gaps, weights
+(K, C / groups, kH, kW). Work memory is theirs to find: without it they return -1 with a
+MemoryError. Which families can do a convolution, and which is the fastest, is decided in
+`functional/_algorithm.py`.
 """
 
+from .tile cimport real
+
+# The families, by number: `conv.pyx`, which can do all convolutions, and the others; each with the
+# `..._weight.pyx` beside it.
+cpdef enum:
+    DIRECT
+    STRIPS
+    WINOGRAD
+    STRIPS_WINOGRAD
 
 cdef struct Convolution:
     Py_ssize_t n
@@ -39,3 +49,16 @@ cdef inline Convolution convolution(const Py_ssize_t *x, const Py_ssize_t *kerne
     c.stride_h, c.stride_w, c.top, c.left = stride_h, stride_w, top, left
     c.dilation_h, c.dilation_w, c.groups = dilation_h, dilation_w, groups
     return c
+
+
+# What `winners` and `positive` are, and what may be NULL, stands in `convolution.pyx` beside the
+# functions that Python calls.
+cdef int forward_pass(int family, const Convolution *c, const real *x, const real *weight,
+                      const real *bias, real *y, unsigned char *winners, bint relu, bint pool,
+                      int threads) except -1 nogil
+cdef int input_gradient_pass(int family, const Convolution *c, const real *dy,
+                             const unsigned char *winners, const real *weight, real *dx,
+                             const real *positive, int threads) except -1 nogil
+cdef int weight_gradient_pass(int family, const Convolution *c, const real *x, const real *dy,
+                              const unsigned char *winners, real *dweight, real *dbias,
+                              int threads) except -1 nogil

@@ -151,7 +151,7 @@ cdef int depthwise_sweep(const Axis *row_axis, const Axis *column_axis, const re
                          const real *weight, const real *bias, const real *positive, Py_ssize_t n,
                          Py_ssize_t channels, Py_ssize_t kernel_height, Py_ssize_t kernel_width,
                          bint relu, int threads) except -1 nogil:
-    """conv.forward and conv.input_gradient; the axes say which of the two."""
+    """The two passes of `conv.pyx`; the axes say which of the two."""
     cdef Sweep s
     cdef Py_ssize_t lanes = lanes_of(src), vectors = (channels + lanes - 1) // lanes
     cdef Py_ssize_t grid = row_axis.end - row_axis.first
@@ -278,7 +278,7 @@ cdef void sweep_rows(const Sweep *s, real *dst, const real *packed, const real *
 cdef int depthwise_weight_gradient(const Axis *row_axis, const Axis *column_axis, const real *x,
                                    const real *dy, real *dweight, real *dbias, Py_ssize_t n,
                                    Py_ssize_t channels, int threads) except -1 nogil:
-    """conv_weight.weight_gradient; the axes are those of the forward pass."""
+    """The pass of `conv_weight.pyx`; the axes are those of the forward pass."""
     cdef Py_ssize_t lanes = lanes_of(x), vectors = (channels + lanes - 1) // lanes
     cdef Py_ssize_t taps = row_axis.phases.n_taps * column_axis.phases.n_taps
     cdef Py_ssize_t rows = n * row_axis.dst_size, size = vectors * (taps + 1) * lanes

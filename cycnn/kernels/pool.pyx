@@ -1,13 +1,18 @@
 """Max pooling over (N, H, W, C) memory; what happens within a row stands in pool.h.
 
-Images in planes (channels first) come as images of one channel.
+Images in planes (channels first) come as images of one channel. What Python calls stands in
+`pooling.pyx`, and there what the passes compute.
 """
 
 from cython.parallel cimport prange
 
 from .buffers cimport clear
 from .tile cimport lanes_of, real
-from .windows cimport Window, window
+from .windows cimport Window
+
+ctypedef fused tap:
+    unsigned char
+    int
 
 cdef enum:
     CHANNELS = 64       # channels of one task where windows may overlap
@@ -34,24 +39,21 @@ cdef extern from "pool.h" nogil:
 # One thread runs every loop below without OpenMP: to open a parallel region of one thread costs
 # more than a small image.
 
-def max_pool(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, tap[:, :, :, ::1] winners,
-             tuple geometry, bint relu, int threads):
-    """y = the maximum of each window, and the number of the pixel it came from.
-
-    The first maximum wins, and NaN wins over everything. `winners` may be None. With `relu`, for
-    windows of 2 x 2 without padding, y is 0 and nothing wins where the maximum is not above 0.
-    """
-    cdef Window w = window(geometry, x.shape[1], x.shape[2], y.shape[1], y.shape[2], x.shape[3])
-    w.relu = relu
-    cdef tap *pw = NULL
-    if winners is not None:
-        pw = &winners[0, 0, 0, 0]
-    with nogil:
-        max_pool_pass(&w, &x[0, 0, 0, 0], &y[0, 0, 0, 0], pw, x.shape[0], threads)
+cdef inline bint is_large(const Window *w) noexcept nogil:
+    """Whether a winner is an int. In padding a window may have more pixels than 32 bits count."""
+    return <double>w.kernel_h * w.kernel_w > BYTE_PIXELS
 
 
-cdef void max_pool_pass(const Window *w, const real *x, real *y, tap *winner, Py_ssize_t images,
+cdef void max_pool_pass(const Window *w, const real *x, real *y, void *winners, Py_ssize_t images,
                         int threads) noexcept nogil:
+    if is_large(w):
+        max_rows(x, y, <int *>winners, w, images, threads)
+    else:
+        max_rows(x, y, <unsigned char *>winners, w, images, threads)
+
+
+cdef void max_rows(const real *x, real *y, tap *winner, const Window *w, Py_ssize_t images,
+                   int threads) noexcept nogil:
     cdef Py_ssize_t rows = images * w.out_height, row
     if threads == 1:
         for row in range(rows):
@@ -80,27 +82,19 @@ cdef inline void max_row(const real *x, real *y, tap *winner, const Window *w,
         pool_max_row_double_byte(x, y, winner, w, row)
 
 
-def max_pool_backward(const real[:, :, :, ::1] dy, const tap[:, :, :, ::1] winners,
-                      real[:, :, :, ::1] dx, tuple geometry, int threads):
-    """dx = dy at the pixels that won, added up where several windows chose the same one."""
-    cdef Window w = window(geometry, dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2],
-                           dx.shape[3])
-    with nogil:
-        max_pool_backward_pass(&w, &dy[0, 0, 0, 0], &winners[0, 0, 0, 0], &dx[0, 0, 0, 0],
-                               dx.shape[0], threads)
-
-
-cdef void max_pool_backward_pass(const Window *w, const real *dy, const tap *winner, real *dx,
+cdef void max_pool_backward_pass(const Window *w, const real *dy, const void *winners, real *dx,
                                  Py_ssize_t images, int threads) noexcept nogil:
     if (w.kernel_h == w.kernel_w == w.stride_h == w.stride_w == 2 and w.pad_h == w.pad_w == 0
             and w.dilation_h == w.dilation_w == 1 and w.out_height == w.height // 2
             and w.out_width == w.width // 2):
-        spread_winners(dy, winner, dx, w, images, threads)
+        spread_winners(dy, <const unsigned char *>winners, dx, w, images, threads)
+    elif is_large(w):
+        scatter_winners(dy, <const int *>winners, dx, w, images, threads)
     else:
-        scatter_winners(dy, winner, dx, w, images, threads)
+        scatter_winners(dy, <const unsigned char *>winners, dx, w, images, threads)
 
 
-cdef void spread_winners(const real *dy, const tap *winner, real *dx, const Window *w,
+cdef void spread_winners(const real *dy, const unsigned char *winner, real *dx, const Window *w,
                          Py_ssize_t images, int threads) noexcept nogil:
     """Windows side by side that begin at the corner: each pixel belongs to one window or none."""
     cdef Py_ssize_t rows = images * w.out_height, row
@@ -116,14 +110,12 @@ cdef void spread_winners(const real *dy, const tap *winner, real *dx, const Wind
             spread_row(dy, winner, dx, w, row, stream)
 
 
-cdef inline void spread_row(const real *dy, const tap *winner, real *dx, const Window *w,
-                            Py_ssize_t row, bint stream) noexcept nogil:
+cdef inline void spread_row(const real *dy, const unsigned char *winner, real *dx,
+                            const Window *w, Py_ssize_t row, bint stream) noexcept nogil:
     """The pixels of one row of 2 x 2 windows."""
     cdef Py_ssize_t o = row * w.out_width * w.channels
     dx += row // w.out_height * w.height * w.width * w.channels
-    if tap is int:
-        pass                    # such winners are of windows larger than these
-    elif real is float:
+    if real is float:
         pool_spread_row_float_byte(dy + o, winner + o, dx, w, row % w.out_height, stream)
     else:
         pool_spread_row_double_byte(dy + o, winner + o, dx, w, row % w.out_height, stream)
@@ -179,59 +171,65 @@ cdef inline void scatter_window(const real *dy, const tap *winner, real *corner,
             corner[offset[winner[c]] + c] += dy[c]
 
 
-def winners_to_indices(const tap[:, :, :, ::1] winners, long long[:, :, :, ::1] indices,
-                       tuple geometry, Py_ssize_t height, Py_ssize_t width, int threads):
-    """indices = each winner's position in its plane, row * width + column."""
-    cdef Window w = window(geometry, height, width, winners.shape[1], winners.shape[2],
-                           winners.shape[3])
-    cdef Py_ssize_t rows = winners.shape[0] * w.out_height, row
-    cdef const tap *pw = &winners[0, 0, 0, 0]
-    cdef long long *index = &indices[0, 0, 0, 0]
-    with nogil:
-        if threads == 1:
-            for row in range(rows):
-                indices_of_row(pw, index, &w, row)
-        else:
-            for row in prange(rows, num_threads=threads, schedule="static"):
-                indices_of_row(pw, index, &w, row)
+cdef void indices_pass(const Window *w, const void *winners, long long *indices,
+                       Py_ssize_t images, int threads) noexcept nogil:
+    if is_large(w):
+        indices_of_rows(<const int *>winners, indices, w, images, threads)
+    else:
+        indices_of_rows(<const unsigned char *>winners, indices, w, images, threads)
+
+
+cdef void indices_of_rows(const tap *winner, long long *index, const Window *w, Py_ssize_t images,
+                          int threads) noexcept nogil:
+    cdef Py_ssize_t rows = images * w.out_height, row
+    if threads == 1:
+        for row in range(rows):
+            indices_of_row(winner, index, w, row)
+    else:
+        for row in prange(rows, num_threads=threads, schedule="static"):
+            indices_of_row(winner, index, w, row)
 
 
 cdef inline void indices_of_row(const tap *winner, long long *index, const Window *w,
                                 Py_ssize_t row) noexcept nogil:
-    cdef Py_ssize_t o = row * w.out_width * w.channels, _column, c, u, v
+    cdef Py_ssize_t channels = w.channels, stride = w.stride_w, column, c, u, v
     cdef Py_ssize_t corner = (row % w.out_height * w.stride_h - w.pad_h) * w.width - w.pad_w
     cdef Py_ssize_t offset[256]
+    winner, index = winner + row * w.out_width * channels, index + row * w.out_width * channels
     if tap is not int:          # divisions are slow
         for u in range(w.kernel_h):
             for v in range(w.kernel_w):
                 offset[u * w.kernel_w + v] = u * w.dilation_h * w.width + v * w.dilation_w
-    for _column in range(w.out_width):
-        for c in range(o, o + w.channels):
-            if tap is int:
-                u = winner[c] // w.kernel_w
-                v = winner[c] - u * w.kernel_w
-                index[c] = corner + u * w.dilation_h * w.width + v * w.dilation_w
-            else:
-                index[c] = corner + offset[winner[c]]
-        corner += w.stride_w
-        o += w.channels
+    if channels == 1:
+        for column in range(w.out_width):
+            index[column] = corner + column * stride + from_corner(winner[column], w, offset)
+        return
+    for column in range(w.out_width):
+        for c in range(channels):
+            index[c] = corner + column * stride + from_corner(winner[c], w, offset)
+        winner, index = winner + channels, index + channels
 
 
-def scatter(const real[:, :, ::1] dy, const long long[:, :, ::1] indices, real[:, :, ::1] dx,
-            int threads):
-    """dx[n, indices[n, p, c], c] += dy[n, p, c], from dx = 0; the indices are known to be good."""
-    cdef Py_ssize_t out_pixels = dy.shape[1], pixels = dx.shape[1], channels = dx.shape[2], i
-    cdef Py_ssize_t tasks = dx.shape[0] * ((channels + CHANNELS - 1) // CHANNELS)
-    cdef const real *pdy = &dy[0, 0, 0]
-    cdef const long long *index = &indices[0, 0, 0]
-    cdef real *pdx = &dx[0, 0, 0]
-    with nogil:
-        if threads == 1:
-            for i in range(tasks):
-                scatter_indices(pdy, index, pdx, out_pixels, pixels, channels, i)
-        else:
-            for i in prange(tasks, num_threads=threads, schedule="static"):
-                scatter_indices(pdy, index, pdx, out_pixels, pixels, channels, i)
+cdef inline Py_ssize_t from_corner(tap winner, const Window *w,
+                                   const Py_ssize_t *offset) noexcept nogil:
+    """From the first pixel of a window to the one that won."""
+    cdef Py_ssize_t u
+    if tap is int:
+        u = winner // w.kernel_w
+        return u * w.dilation_h * w.width + (winner - u * w.kernel_w) * w.dilation_w
+    return offset[winner]
+
+
+cdef void scatter_pass(const real *dy, const long long *indices, real *dx, Py_ssize_t images,
+                       Py_ssize_t out_pixels, Py_ssize_t pixels, Py_ssize_t channels,
+                       int threads) noexcept nogil:
+    cdef Py_ssize_t tasks = images * ((channels + CHANNELS - 1) // CHANNELS), i
+    if threads == 1:
+        for i in range(tasks):
+            scatter_indices(dy, indices, dx, out_pixels, pixels, channels, i)
+    else:
+        for i in prange(tasks, num_threads=threads, schedule="static"):
+            scatter_indices(dy, indices, dx, out_pixels, pixels, channels, i)
 
 
 cdef inline void scatter_indices(const real *dy, const long long *index, real *dx,

@@ -15,8 +15,8 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .axis cimport Axis, Phase, backward_axes, forward_axes
-from .buffers cimport address, address_of_4d, allocate, set_apart, whole_lines
-from .convolution cimport Convolution, convolution
+from .buffers cimport allocate, set_apart, whole_lines
+from .convolution cimport Convolution
 from .relu cimport mask_with
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_FIT, STRIPS_ROWS, Strips, Window, advance,
                       cut, lay_out, open_window, spread_numbers, strips_sum)
@@ -57,35 +57,6 @@ cdef struct Sweep:
     const unsigned char *src_winners    # of a pool that src lies behind, or NULL: see gather
 
 
-def forward(x, weight, bias, y, winners, Py_ssize_t out_height, Py_ssize_t out_width,
-            Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left,
-            Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups, bint relu, bint pool,
-            int threads):
-    """y = bias + x * weight, then ReLU and a 2 x 2 max-pool if wanted.
-
-    The arguments are those of conv.forward, with one group. y is (N, out_height, out_width, K),
-    halved (rounded down) by the pool; `winners`, of its shape or None, gets which of a window's
-    four outputs won, or NO_WINNER.
-    """
-    cdef Py_ssize_t shape[4]
-    cdef Py_ssize_t kernel[4]
-    cdef const char *px = address_of_4d(x, shape)
-    cdef const char *pw = address_of_4d(weight, kernel)
-    cdef const char *pb = NULL if bias is None else address(bias)
-    cdef char *py = address(y)
-    cdef char *won = NULL if winners is None else address(winners)
-    cdef bint is_double = x.itemsize == sizeof(double)
-    cdef Convolution c = convolution(shape, kernel, out_height, out_width, stride_h, stride_w, top,
-                                     left, dilation_h, dilation_w, groups)
-    with nogil:
-        if is_double:
-            forward_pass(&c, <const double *>px, <const double *>pw, <const double *>pb,
-                         <double *>py, <unsigned char *>won, relu, pool, threads)
-        else:
-            forward_pass(&c, <const float *>px, <const float *>pw, <const float *>pb,
-                         <float *>py, <unsigned char *>won, relu, pool, threads)
-
-
 cdef int forward_pass(const Convolution *c, const real *x, const real *weight, const real *bias,
                       real *y, unsigned char *winners, bint relu, bint pool,
                       int threads) except -1 nogil:
@@ -101,32 +72,6 @@ cdef int forward_pass(const Convolution *c, const real *x, const real *weight, c
     finally:
         free(axes)
     return 0
-
-
-def input_gradient(dy, winners, weight, dx, positive, Py_ssize_t out_height, Py_ssize_t out_width,
-                   Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left,
-                   Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
-    """dx from dy (N, out_height, out_width, K), as conv.input_gradient; groups is 1.
-
-    With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
-    """
-    cdef Py_ssize_t shape[4]
-    cdef Py_ssize_t kernel[4]
-    cdef const char *pdy = address(dy)
-    cdef const char *pw = address_of_4d(weight, kernel)
-    cdef char *pdx = address_of_4d(dx, shape)
-    cdef const char *won = NULL if winners is None else address(winners)
-    cdef const char *mask = NULL if positive is None else address(positive)
-    cdef bint is_double = dy.itemsize == sizeof(double)
-    cdef Convolution c = convolution(shape, kernel, out_height, out_width, stride_h, stride_w, top,
-                                     left, dilation_h, dilation_w, groups)
-    with nogil:
-        if is_double:
-            input_gradient_pass(&c, <const double *>pdy, <const unsigned char *>won,
-                                <const double *>pw, <double *>pdx, <const double *>mask, threads)
-        else:
-            input_gradient_pass(&c, <const float *>pdy, <const unsigned char *>won,
-                                <const float *>pw, <float *>pdx, <const float *>mask, threads)
 
 
 cdef int input_gradient_pass(const Convolution *c, const real *dy, const unsigned char *winners,

@@ -17,8 +17,8 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .axis cimport Phase, forward_axes
-from .buffers cimport address, address_of_4d, allocate, set_apart, whole_lines
-from .convolution cimport Convolution, convolution
+from .buffers cimport allocate, set_apart, whole_lines
+from .convolution cimport Convolution
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_WEIGHT_FIT, STRIPS_WEIGHT_ROWS, Strips,
                       Window, advance, cut, gather, lay_out, open_window, spread_numbers,
                       strips_weight_sum)
@@ -60,32 +60,6 @@ cdef struct Gradient:
     Py_ssize_t terms            # taps times channels of x
     Py_ssize_t size             # from one chunk's sums to the next one's: (terms + 1) vectors an
                                 # output channel
-
-
-def weight_gradient(x, dy, winners, dweight, dbias, Py_ssize_t out_height, Py_ssize_t out_width,
-                    Py_ssize_t stride_h, Py_ssize_t stride_w, Py_ssize_t top, Py_ssize_t left,
-                    Py_ssize_t dilation_h, Py_ssize_t dilation_w, Py_ssize_t groups, int threads):
-    """dweight and dbias from x and dy (N, out_height, out_width, K), as conv_weight; groups is 1.
-
-    With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
-    """
-    cdef Py_ssize_t shape[4]
-    cdef Py_ssize_t kernel[4]
-    cdef const char *px = address_of_4d(x, shape)
-    cdef const char *pdy = address(dy)
-    cdef char *pdw = address_of_4d(dweight, kernel)
-    cdef char *pdb = NULL if dbias is None else address(dbias)
-    cdef const char *won = NULL if winners is None else address(winners)
-    cdef bint is_double = x.itemsize == sizeof(double)
-    cdef Convolution c = convolution(shape, kernel, out_height, out_width, stride_h, stride_w, top,
-                                     left, dilation_h, dilation_w, groups)
-    with nogil:
-        if is_double:
-            weight_gradient_pass(&c, <const double *>px, <const double *>pdy,
-                                 <const unsigned char *>won, <double *>pdw, <double *>pdb, threads)
-        else:
-            weight_gradient_pass(&c, <const float *>px, <const float *>pdy,
-                                 <const unsigned char *>won, <float *>pdw, <float *>pdb, threads)
 
 
 cdef int weight_gradient_pass(const Convolution *c, const real *x, const real *dy,

@@ -15,8 +15,8 @@ from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from .buffers cimport address, address_of_4d, allocate, whole_lines
-from .convolution cimport Convolution, convolution
+from .buffers cimport allocate, whole_lines
+from .convolution cimport Convolution
 from .relu cimport mask_with
 from .strips cimport (MOST_LANES, STRIPS_FIT, STRIPS_ROWS, Strips, Window, interleave, open_window,
                       spread_numbers)
@@ -70,30 +70,6 @@ cdef struct Buffers:
     size_t size                         # of all
 
 
-def forward(x, weight, bias, y, winners, Py_ssize_t out_height, Py_ssize_t out_width,
-            Py_ssize_t top, Py_ssize_t left, bint relu, bint pool, int threads):
-    """y = bias + x * weight, then ReLU and a 2 x 2 max-pool if wanted.
-
-    The arguments are those of winograd.forward; float64 too.
-    """
-    cdef Py_ssize_t shape[4]
-    cdef Py_ssize_t kernel[4]
-    cdef const char *px = address_of_4d(x, shape)
-    cdef const char *pw = address_of_4d(weight, kernel)
-    cdef const char *pb = NULL if bias is None else address(bias)
-    cdef char *py = address(y)
-    cdef char *won = NULL if winners is None else address(winners)
-    cdef bint is_double = x.itemsize == sizeof(double)
-    cdef Convolution c = convolution(shape, kernel, out_height, out_width, 1, 1, top, left, 1, 1, 1)
-    with nogil:
-        if is_double:
-            forward_pass(&c, <const double *>px, <const double *>pw, <const double *>pb,
-                         <double *>py, <unsigned char *>won, relu, pool, threads)
-        else:
-            forward_pass(&c, <const float *>px, <const float *>pw, <const float *>pb,
-                         <float *>py, <unsigned char *>won, relu, pool, threads)
-
-
 cdef int forward_pass(const Convolution *c, const real *x, const real *weight, const real *bias,
                       real *y, unsigned char *winners, bint relu, bint pool,
                       int threads) except -1 nogil:
@@ -107,30 +83,6 @@ cdef int forward_pass(const Convolution *c, const real *x, const real *weight, c
     s.flipped, s.relu, s.pool = False, relu, pool
     s.src_winners, s.winners = NULL, winners
     return sweep(&s, x, y, weight, bias, <const real *>NULL, c.n, threads)
-
-
-def input_gradient(dy, winners, weight, dx, positive, Py_ssize_t out_height, Py_ssize_t out_width,
-                   Py_ssize_t top, Py_ssize_t left, int threads):
-    """dx from dy (N, out_height, out_width, K) and weight, as winograd.input_gradient.
-
-    With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
-    """
-    cdef Py_ssize_t shape[4]
-    cdef Py_ssize_t kernel[4]
-    cdef const char *pdy = address(dy)
-    cdef const char *pw = address_of_4d(weight, kernel)
-    cdef char *pdx = address_of_4d(dx, shape)
-    cdef const char *won = NULL if winners is None else address(winners)
-    cdef const char *mask = NULL if positive is None else address(positive)
-    cdef bint is_double = dy.itemsize == sizeof(double)
-    cdef Convolution c = convolution(shape, kernel, out_height, out_width, 1, 1, top, left, 1, 1, 1)
-    with nogil:
-        if is_double:
-            input_gradient_pass(&c, <const double *>pdy, <const unsigned char *>won,
-                                <const double *>pw, <double *>pdx, <const double *>mask, threads)
-        else:
-            input_gradient_pass(&c, <const float *>pdy, <const unsigned char *>won,
-                                <const float *>pw, <float *>pdx, <const float *>mask, threads)
 
 
 cdef int input_gradient_pass(const Convolution *c, const real *dy, const unsigned char *winners,

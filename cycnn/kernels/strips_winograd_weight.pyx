@@ -15,8 +15,8 @@ from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from .buffers cimport address, address_of_4d, allocate, whole_lines
-from .convolution cimport Convolution, convolution
+from .buffers cimport allocate, whole_lines
+from .convolution cimport Convolution
 from .strips cimport (MOST_LANES, STRIPS_COLUMNS, STRIPS_WEIGHT_FIT, STRIPS_WEIGHT_ROWS, Strips,
                       Window, gather, open_window, spread_numbers)
 from .strips_winograd cimport (LINES, MOST_TAPS, STRIPS_TILE, advance_lines, cut_tiles, line_of,
@@ -74,30 +74,6 @@ cdef struct Buffers:
     size_t sums
     size_t spread
     size_t size                     # of all
-
-
-def weight_gradient(x, dy, winners, dweight, dbias, Py_ssize_t out_height, Py_ssize_t out_width,
-                    Py_ssize_t top, Py_ssize_t left, int threads):
-    """dweight and dbias from x and dy (N, out_height, out_width, K), as winograd_weight's.
-
-    With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them.
-    """
-    cdef Py_ssize_t shape[4]
-    cdef Py_ssize_t kernel[4]
-    cdef const char *px = address_of_4d(x, shape)
-    cdef const char *pdy = address(dy)
-    cdef char *pdw = address_of_4d(dweight, kernel)
-    cdef char *pdb = NULL if dbias is None else address(dbias)
-    cdef const char *won = NULL if winners is None else address(winners)
-    cdef bint is_double = x.itemsize == sizeof(double)
-    cdef Convolution c = convolution(shape, kernel, out_height, out_width, 1, 1, top, left, 1, 1, 1)
-    with nogil:
-        if is_double:
-            weight_gradient_pass(&c, <const double *>px, <const double *>pdy,
-                                 <const unsigned char *>won, <double *>pdw, <double *>pdb, threads)
-        else:
-            weight_gradient_pass(&c, <const float *>px, <const float *>pdy,
-                                 <const unsigned char *>won, <float *>pdw, <float *>pdb, threads)
 
 
 cdef int weight_gradient_pass(const Convolution *c, const real *x, const real *dy,

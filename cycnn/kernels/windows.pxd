@@ -7,17 +7,6 @@ cdef extern from "windows.h" nogil:
         Py_ssize_t inner, outer, relu
 
 
-cdef inline Window window(tuple geometry, Py_ssize_t height, Py_ssize_t width,
-                          Py_ssize_t out_height, Py_ssize_t out_width,
-                          Py_ssize_t channels) except *:
-    """`geometry` holds kernel, stride, padding and dilation, vertical and horizontal of each."""
-    cdef Window w
-    (w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.pad_h, w.pad_w, w.dilation_h,
-     w.dilation_w) = geometry
-    lay_over(&w, height, width, out_height, out_width, channels)
-    return w
-
-
 cdef inline void lay_over(Window *w, Py_ssize_t height, Py_ssize_t width, Py_ssize_t out_height,
                           Py_ssize_t out_width, Py_ssize_t channels) noexcept nogil:
     """The rest of a window whose options are there: the images."""

@@ -16,7 +16,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .buffers cimport allocate, whole_lines
-from .convolution cimport Convolution, convolution
+from .convolution cimport Convolution
 from .tile cimport TILE_FROM_ZERO, TILE_ROWS_2, lanes_of, real, tile_rows, tile_sum
 
 cdef extern from "winograd.h":
@@ -64,29 +64,6 @@ cdef struct Winograd:
     winograd_end end
 
 
-def forward(const real[:, :, :, ::1] x, const real[:, :, :, ::1] weight, const real[::1] bias,
-            real[:, :, :, ::1] y, unsigned char[:, :, :, ::1] winners, Py_ssize_t out_height,
-            Py_ssize_t out_width, Py_ssize_t top, Py_ssize_t left, bint relu, bint pool,
-            int threads):
-    """y = bias + x * weight, then ReLU and a 2 x 2 max-pool if wanted.
-
-    x (N, H, W, C), weight (K, C, r, r), bias (K,) or None; `top` and `left` zeros stand before the
-    image. y is (N, out_height, out_width, K), halved (rounded down) by the pool; `winners`, of its
-    shape or None, gets which of a window's four outputs won, or NO_WINNER.
-    """
-    cdef Convolution c = convolution(x.shape, weight.shape, out_height, out_width, 1, 1, top, left,
-                                     1, 1, 1)
-    cdef const real *start = NULL
-    cdef unsigned char *won = NULL
-    if bias is not None:
-        start = &bias[0]
-    if winners is not None:
-        won = &winners[0, 0, 0, 0]
-    with nogil:
-        forward_pass(&c, &x[0, 0, 0, 0], &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], won, relu,
-                     pool, threads)
-
-
 cdef int forward_pass(const Convolution *c, const real *x, const real *weight, const real *bias,
                       real *y, unsigned char *winners, bint relu, bint pool,
                       int threads) except -1 nogil:
@@ -101,32 +78,10 @@ cdef int forward_pass(const Convolution *c, const real *x, const real *weight, c
     return sweep(&w, weight, bias, y, winners, <const real *>NULL, threads)
 
 
-def input_gradient(const real[:, :, :, ::1] dy, const unsigned char[:, :, :, ::1] winners,
-                   const real[:, :, :, ::1] weight, real[:, :, :, ::1] dx,
-                   const real[:, :, :, ::1] positive, Py_ssize_t out_height,
-                   Py_ssize_t out_width, Py_ssize_t top, Py_ssize_t left, int threads):
-    """dx from dy (N, out_height, out_width, K) and weight; `top`, `left` as in :func:`forward`.
-
-    With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them; K must be whole
-    vectors then. Where `positive`, of dx's shape, is not None and not above 0, dx is 0: the
-    backward pass of a ReLU that made `positive`.
-    """
-    cdef Convolution c = convolution(dx.shape, weight.shape, out_height, out_width, 1, 1, top, left,
-                                     1, 1, 1)
-    cdef const unsigned char *won = NULL
-    cdef const real *mask = NULL
-    if winners is not None:
-        won = &winners[0, 0, 0, 0]
-    if positive is not None:
-        mask = &positive[0, 0, 0, 0]
-    with nogil:
-        input_gradient_pass(&c, &dy[0, 0, 0, 0], won, &weight[0, 0, 0, 0], &dx[0, 0, 0, 0], mask,
-                            threads)
-
-
 cdef int input_gradient_pass(const Convolution *c, const real *dy, const unsigned char *winners,
                              const real *weight, real *dx, const real *positive,
                              int threads) except -1 nogil:
+    """With `winners`, the channels of dy must be whole vectors."""
     cdef Winograd w
     w.src = images_of(dy, winners, c.n, c.out_height, c.out_width, c.out_channels)
     w.dst_height, w.dst_width, w.dst_channels = c.height, c.width, c.channels

@@ -15,7 +15,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from .buffers cimport allocate, whole_lines
-from .convolution cimport Convolution, convolution
+from .convolution cimport Convolution
 from .tile cimport TILE_FROM_C, TILE_FROM_ZERO, lanes_of, real, tile_rows, tile_sum
 from .winograd cimport (NO_WINNER, WINOGRAD_TILE, Images, images_of, nothing_size, patch_of,
                         tile_stride, whole_vectors, winograd_input, winograd_patch)
@@ -62,32 +62,10 @@ cdef struct Gradient:
     Py_ssize_t size             # of the sums of one chunk: the bias's come last
 
 
-def weight_gradient(const real[:, :, :, ::1] x, const real[:, :, :, ::1] dy,
-                    const unsigned char[:, :, :, ::1] winners, real[:, :, :, ::1] dweight,
-                    real[::1] dbias, Py_ssize_t out_height, Py_ssize_t out_width,
-                    Py_ssize_t top, Py_ssize_t left, int threads):
-    """Fill dweight (K, C, r, r), and dbias (K,) unless it is None.
-
-    x is (N, H, W, C), dy (N, out_height, out_width, K); `top` and `left` zeros stand before the
-    image. With `winners`, dy is the gradient behind the 2 x 2 max-pool that made them; K must be
-    whole vectors then.
-    """
-    cdef Convolution c = convolution(x.shape, dweight.shape, out_height, out_width, 1, 1, top, left,
-                                     1, 1, 1)
-    cdef const unsigned char *won = NULL
-    cdef real *pdb = NULL
-    if winners is not None:
-        won = &winners[0, 0, 0, 0]
-    if dbias is not None:
-        pdb = &dbias[0]
-    with nogil:
-        weight_gradient_pass(&c, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], won, &dweight[0, 0, 0, 0], pdb,
-                             threads)
-
-
 cdef int weight_gradient_pass(const Convolution *c, const real *x, const real *dy,
                               const unsigned char *winners, real *dweight, real *dbias,
                               int threads) except -1 nogil:
+    """With `winners`, the channels of dy must be whole vectors."""
     cdef Gradient g
     g.side = c.kernel_h + WINOGRAD_TILE - 1
     g.points = g.side * g.side
