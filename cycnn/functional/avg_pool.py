@@ -10,11 +10,6 @@ from . import _check, _format
 from ._memory import empty
 from ._windows import images_of, rows_of, sizes_of, window_geometry
 
-_AVERAGE = _check.by_dtype(kernels.average_pool)
-_AVERAGE_BACKWARD = _check.by_dtype(kernels.average_pool_backward)
-_MEAN = _check.by_dtype(kernels.mean_pixels)
-_SPREAD = _check.by_dtype(kernels.spread_pixels)
-
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """The mean of each window.
@@ -50,8 +45,8 @@ def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_in
     rows = rows_of(x, planes)
     y = empty((rows.shape[0], *out, rows.shape[3]), x.dtype)
     if y.size:
-        _AVERAGE[x.dtype](rows, y, geometry, bool(count_include_pad),
-                          cpu.threads_for(y.size * geometry[0] * geometry[1] * 4))
+        kernels.average_pool(rows, y, geometry, bool(count_include_pad), x.itemsize,
+                             cpu.threads_for(y.size * geometry[0] * geometry[1] * 4))
     return images_of(y, planes, x.shape)
 
 
@@ -81,8 +76,8 @@ def avg_pool2d_backward(dy, input_size, kernel_size, stride=None, padding=0, cei
     dy = rows_of(dy, planes)
     dx = empty((dy.shape[0], h, w, dy.shape[3]), dy.dtype)
     if dx.size:
-        _AVERAGE_BACKWARD[dy.dtype](dy, dx, geometry, bool(count_include_pad),
-                                    cpu.threads_for(dy.size * geometry[0] * geometry[1] * 4))
+        kernels.average_pool_backward(dy, dx, geometry, bool(count_include_pad), dy.itemsize,
+                                      cpu.threads_for(dy.size * geometry[0] * geometry[1] * 4))
     return images_of(dx, planes, input_size)
 
 
@@ -105,10 +100,11 @@ def global_avg_pool2d(x):
         raise ValueError(f"x must have at least one pixel, got shape {x.shape}")
     planes = not _format.is_channels_last(x)
     rows = rows_of(x, planes)
-    y = empty((rows.shape[0], 1, 1, rows.shape[3]), x.dtype)
+    images, channels = rows.shape[0], rows.shape[3]
+    y = empty((images, 1, 1, channels), x.dtype)
     if y.size:
-        _MEAN[x.dtype](rows.reshape(rows.shape[0], h * w, rows.shape[3]),
-                       y.reshape(rows.shape[0], rows.shape[3]), cpu.threads_for(x.size * 8))
+        kernels.mean_pixels(rows, y, images, h * w, channels, x.itemsize,
+                            cpu.threads_for(x.size * 8))
     return images_of(y, planes, x.shape)
 
 
@@ -132,9 +128,9 @@ def global_avg_pool2d_backward(dy, input_size):
     _check.shape(dy, (n, c, 1, 1), "dy", "that of the result")
     planes = not _format.is_channels_last(dy)
     rows = rows_of(dy, planes)
-    dx = empty((rows.shape[0], h, w, rows.shape[3]), dy.dtype)
+    images, channels = rows.shape[0], rows.shape[3]
+    dx = empty((images, h, w, channels), dy.dtype)
     if dx.size:
-        _SPREAD[dy.dtype](rows.reshape(rows.shape[0], rows.shape[3]),
-                          dx.reshape(rows.shape[0], h * w, rows.shape[3]),
-                          cpu.threads_for(dx.size * 8))
+        kernels.spread_pixels(rows, dx, images, h * w, channels, dy.itemsize,
+                              cpu.threads_for(dx.size * 8))
     return images_of(dx, planes, input_size)

@@ -5,7 +5,8 @@ Images in planes (channels first) come as images of one channel.
 
 from cython.parallel cimport prange
 
-from .buffers cimport clear
+from .buffers cimport address, address_of_4d, clear
+from .repeat cimport repeat
 from .tile cimport real
 from .windows cimport Window, window
 
@@ -23,37 +24,60 @@ cdef extern from "avg_pool.h" nogil:
                            double *total) noexcept
 
 
-def average_pool(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, tuple geometry,
-                 bint count_padding, int threads):
+# The arrays are in C order, floats of `size` bytes.
+#
+# One thread runs the loops below without OpenMP: to open a parallel region of one thread costs as
+# much as a small array.
+
+
+def average_pool(x, y, tuple geometry, bint count_padding, int size, int threads):
     """y = the mean of each window; padding counts as zeros if `count_padding`, else not at all."""
-    cdef Window w = window(geometry, x.shape[1], x.shape[2], y.shape[1], y.shape[2], x.shape[3])
-    cdef Py_ssize_t rows = x.shape[0] * w.out_height, row
-    cdef const real *px = &x[0, 0, 0, 0]
-    cdef real *py = &y[0, 0, 0, 0]
+    cdef Py_ssize_t shape[4]
+    cdef Py_ssize_t out[4]
+    cdef const char *px = address_of_4d(x, shape)
+    cdef char *py = address_of_4d(y, out)
+    cdef Window w = window(geometry, shape[1], shape[2], out[1], out[2], shape[3])
+    cdef Py_ssize_t rows = shape[0] * w.out_height, row
     with nogil:
         if threads == 1:
             for row in range(rows):
-                average_row(px, py, &w, row, count_padding)
+                average_task(px, py, &w, row, count_padding, size)
         else:
             for row in prange(rows, num_threads=threads, schedule="static"):
-                average_row(px, py, &w, row, count_padding)
+                average_task(px, py, &w, row, count_padding, size)
 
 
-def average_pool_backward(const real[:, :, :, ::1] dy, real[:, :, :, ::1] dx, tuple geometry,
-                          bint count_padding, int threads):
-    """dx = the sum over the windows of each pixel of their dy / size."""
-    cdef Window w = window(geometry, dx.shape[1], dx.shape[2], dy.shape[1], dy.shape[2],
-                           dx.shape[3])
-    cdef Py_ssize_t tasks = dx.shape[0] * ((w.channels + CHANNELS - 1) // CHANNELS), i
-    cdef const real *pdy = &dy[0, 0, 0, 0]
-    cdef real *pdx = &dx[0, 0, 0, 0]
+def average_pool_backward(dy, dx, tuple geometry, bint count_padding, int size, int threads):
+    """dx = the sum over the windows of each pixel of their dy / its size."""
+    cdef Py_ssize_t shape[4]
+    cdef Py_ssize_t out[4]
+    cdef const char *pdy = address_of_4d(dy, out)
+    cdef char *pdx = address_of_4d(dx, shape)
+    cdef Window w = window(geometry, shape[1], shape[2], out[1], out[2], shape[3])
+    cdef Py_ssize_t tasks = shape[0] * ((w.channels + CHANNELS - 1) // CHANNELS), i
     with nogil:
         if threads == 1:
             for i in range(tasks):
-                average_backward(pdy, pdx, &w, i, count_padding)
+                backward_task(pdy, pdx, &w, i, count_padding, size)
         else:
             for i in prange(tasks, num_threads=threads, schedule="static"):
-                average_backward(pdy, pdx, &w, i, count_padding)
+                backward_task(pdy, pdx, &w, i, count_padding, size)
+
+
+cdef void average_task(const char *x, char *y, const Window *w, Py_ssize_t row,
+                       bint count_padding, int size) noexcept nogil:
+    if size == sizeof(float):
+        average_row(<const float *>x, <float *>y, w, row, count_padding)
+    else:
+        average_row(<const double *>x, <double *>y, w, row, count_padding)
+
+
+cdef void backward_task(const char *dy, char *dx, const Window *w, Py_ssize_t task,
+                        bint count_padding, int size) noexcept nogil:
+    if size == sizeof(float):
+        average_backward(<const float *>dy, <float *>dx, w, task, count_padding)
+    else:
+        average_backward(<const double *>dy, <double *>dx, w, task, count_padding)
 
 
 cdef inline Py_ssize_t span(Py_ssize_t start, Py_ssize_t kernel, Py_ssize_t size, Py_ssize_t pad,
@@ -116,19 +140,27 @@ cdef inline void average_backward(const real *dy, real *dx, const Window *w, Py_
             dy += w.channels
 
 
-def mean_pixels(const real[:, :, ::1] x, real[:, ::1] y, int threads):
+def mean_pixels(x, y, Py_ssize_t images, Py_ssize_t pixels, Py_ssize_t channels, int size,
+                int threads):
     """y[n, c] = the mean of x[n, p, c] over all pixels p, summed in double."""
-    cdef Py_ssize_t pixels = x.shape[1], channels = x.shape[2], i
-    cdef Py_ssize_t tasks = x.shape[0] * ((channels + CHANNELS - 1) // CHANNELS)
-    cdef const real *px = &x[0, 0, 0]
-    cdef real *py = &y[0, 0]
+    cdef const char *px = address(x)
+    cdef char *py = address(y)
+    cdef Py_ssize_t tasks = images * ((channels + CHANNELS - 1) // CHANNELS), i
     with nogil:
         if threads == 1:
             for i in range(tasks):
-                mean_block(px, py, pixels, channels, i)
+                mean_task(px, py, pixels, channels, i, size)
         else:
             for i in prange(tasks, num_threads=threads, schedule="static"):
-                mean_block(px, py, pixels, channels, i)
+                mean_task(px, py, pixels, channels, i, size)
+
+
+cdef void mean_task(const char *x, char *y, Py_ssize_t pixels, Py_ssize_t channels,
+                    Py_ssize_t task, int size) noexcept nogil:
+    if size == sizeof(float):
+        mean_block(<const float *>x, <float *>y, pixels, channels, task)
+    else:
+        mean_block(<const double *>x, <double *>y, pixels, channels, task)
 
 
 cdef inline void mean_block(const real *x, real *y, Py_ssize_t pixels, Py_ssize_t channels,
@@ -147,22 +179,31 @@ cdef inline void mean_block(const real *x, real *y, Py_ssize_t pixels, Py_ssize_
         y[image * channels + channel + c] = <real>(total[c] / pixels)
 
 
-def spread_pixels(const real[:, ::1] dy, real[:, :, ::1] dx, int threads):
+def spread_pixels(dy, dx, Py_ssize_t images, Py_ssize_t pixels, Py_ssize_t channels, int size,
+                  int threads):
     """dx[n, p, c] = dy[n, c] / pixels."""
-    cdef Py_ssize_t images = dx.shape[0], pixels = dx.shape[1], channels = dx.shape[2], i
-    cdef const real *pdy = &dy[0, 0]
-    cdef real *pdx = &dx[0, 0, 0]
+    cdef const char *pdy = address(dy)
+    cdef char *pdx = address(dx)
+    cdef Py_ssize_t i
     with nogil:
         if threads == 1:
             for i in range(images):
-                spread_image(pdy, pdx, pixels, channels, i)
+                spread_task(pdy, pdx, pixels, channels, i, size)
         else:
             for i in prange(images, num_threads=threads, schedule="static"):
-                spread_image(pdy, pdx, pixels, channels, i)
+                spread_task(pdy, pdx, pixels, channels, i, size)
 
 
-cdef inline void spread_image(const real *dy, real *dx, Py_ssize_t pixels, Py_ssize_t channels,
-                              Py_ssize_t image) noexcept nogil:
+cdef void spread_task(const char *dy, char *dx, Py_ssize_t pixels, Py_ssize_t channels,
+                      Py_ssize_t image, int size) noexcept nogil:
+    if size == sizeof(float):
+        spread_image(<const float *>dy, <float *>dx, pixels, channels, image)
+    else:
+        spread_image(<const double *>dy, <double *>dx, pixels, channels, image)
+
+
+cdef void spread_image(const real *dy, real *dx, Py_ssize_t pixels, Py_ssize_t channels,
+                       Py_ssize_t image) noexcept nogil:
     cdef Py_ssize_t p, c
     cdef real share
     dy, dx = dy + image * channels, dx + image * pixels * channels
@@ -171,6 +212,6 @@ cdef inline void spread_image(const real *dy, real *dx, Py_ssize_t pixels, Py_ss
         for p in range(pixels):
             dx[p] = share
     else:
-        for p in range(pixels):
-            for c in range(channels):
-                dx[p * channels + c] = dy[c] / pixels
+        for c in range(channels):
+            dx[c] = dy[c] / pixels
+        repeat(<char *>dx, channels * sizeof(real), pixels * channels * sizeof(real))
