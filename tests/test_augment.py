@@ -66,6 +66,36 @@ def test_remap(seed, channels, height, width, out, number, kind, last):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.int32, np.dtype(np.int64).newbyteorder()])
+def test_integers_of_any_type_and_memory(kind):
+    """What says which pixels go where, which the kernels read as numbers of one size."""
+    images = images_of(np.uint8, 4, 2, 6, 7)
+    indices, rows = np.array([3, 0, 2, 1]), np.array([[2, -1, 0], [5, 4, 3], [0, 0, 1], [-1, 2, 2]])
+    boxes = np.array([[0, 1, 2, 3], [5, 0, 1, 7], [2, 2, 0, 0], [1, 3, 4, 2]])
+    matrices = np.array([[1, 0, 2, 0, 1, -1], [2, 0, 0, 0, 1, 3]] * 2)
+    for change in (np.asfortranarray, lambda x: np.repeat(x, 2, -1)[..., ::2],
+                   lambda x: x[::-1].copy()[::-1]):
+        def other(x):
+            return change(x.astype(kind))
+        for f, arguments in ((F.remap, (indices, rows, rows)), (F.erase, (boxes,)),
+                             (F.erase_noise, (boxes, indices)), (F.warp_affine, (matrices,))):
+            np.testing.assert_array_equal(f(images, *map(other, arguments)), f(images, *arguments))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("layout", ["channels_last", "sliced"])
+def test_wide_rows_of_fill(kind, channels, layout):
+    """Longer than what is copied at a time."""
+    images = LAYOUTS[layout](images_of(kind, 1, channels, 3, 5003))
+    fill = 7 + np.arange(channels)
+    expected = images.copy()
+    expected[:, :, 1:, 2:5002] = fill[:, None, None]
+    np.testing.assert_array_equal(F.erase(images, [[1, 2, 2, 5000]], fill), expected)
+    found = F.remap(images, [0, 0], np.full((2, 1), 2), np.full((2, 5003), -1), fill)
+    assert (found == fill[:, None, None]).all()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
 def test_warp_affine(kind, interpolation, rng):

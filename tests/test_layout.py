@@ -167,6 +167,20 @@ def test_gather_batch(layout, kind, channels, dtype, rng):
     np.testing.assert_allclose(batch, expected, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("layout", [np.array, *LAYOUTS.values()])
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, bool, np.float16, np.int32, np.float32,
+                                  np.uint64, np.float64])
+def test_gather_any_type_and_memory(layout, kind, dtype, rng):
+    """Some have as many bytes as a type that is read in place."""
+    images = layout(rng.integers(-99, 99, (6, 3, 5, 4)).astype(kind))
+    indices = np.array([5, 0, 0, 3], np.int16)[::-1]
+    as_floats = np.array(images, np.float64 if images.dtype.itemsize == 8 else np.float32)
+    if kind is np.uint64:                       # as every integer, through float32
+        as_floats = as_floats.astype(np.float32)
+    np.testing.assert_array_equal(F.gather_batch(images, indices, 3, 7, dtype),
+                                  F.gather_batch(as_floats, indices, 3, 7, dtype))
+
+
 def test_gather_no_images(dtype):
     batch = F.gather_batch(np.zeros((5, 1, 4, 4), np.uint8), np.zeros(0, int), [0.0], [1.0], dtype)
     assert batch.shape == (0, 1, 4, 4) and batch.dtype == dtype

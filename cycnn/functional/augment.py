@@ -9,8 +9,8 @@ from ..kernels import augment as kernels
 from ..kernels import cpu
 from . import _check, _format
 
-_NAMES = {np.dtype(np.uint8): "unsigned char", np.dtype(np.float32): "float",
-          np.dtype(np.float64): "double"}
+# What the kernels tell apart by the bytes of a number.
+_READ_IN_PLACE = frozenset({np.dtype(np.uint8), *_check.FLOATS})
 _INTERPOLATIONS = "nearest", "bilinear"
 
 
@@ -49,13 +49,13 @@ def remap(images, indices, rows, columns, fill=0):
     columns = _positions(columns, "columns", len(indices), width)
     last = _format.is_channels_last(images)
     if not _readable(images, last):
-        images, indices = _dense(images[indices], last), np.arange(len(indices))
+        images, indices = _dense(images[indices], last), np.arange(len(indices), dtype=np.int64)
     batch = _like(images, (len(indices), channels, rows.shape[1], columns.shape[1]), last)
     fill = _fill(fill, "fill", batch)
     if batch.size:
-        kernels.remap[_NAMES[images.dtype]](
-            _flat(images, last), indices, rows, columns, fill, _flat(batch, last),
-            _shape(images, batch, last), cpu.threads_for(batch.size * 8))
+        kernels.remap(_in_order(images, last), indices, rows, columns, fill,
+                      _in_order(batch, last), len(batch), _shape(images, batch, last),
+                      batch.itemsize, cpu.threads_for(batch.size * 8))
     return batch
 
 
@@ -100,10 +100,10 @@ def warp_affine(images, matrices, interpolation="nearest", fill=0):
     batch = _like(images, images.shape, last)
     fill = _fill(fill, "fill", batch)
     if batch.size:
-        kernels.warp[_NAMES[images.dtype]](
-            _flat(images, last), np.ascontiguousarray(matrices, np.float64), fill,
-            _flat(batch, last), _shape(images, batch, last), interpolation == "bilinear",
-            cpu.threads_for(batch.size * 64))
+        kernels.warp(_in_order(images, last), np.ascontiguousarray(matrices, np.float64), fill,
+                     _in_order(batch, last), len(batch), _shape(images, batch, last),
+                     interpolation == "bilinear", batch.itemsize,
+                     cpu.threads_for(batch.size * 64))
     return batch
 
 
@@ -133,8 +133,8 @@ def erase(images, boxes, value=0):
     batch, boxes, last = _to_erase(images, boxes)
     value = _fill(value, "value", batch)
     if batch.size:
-        kernels.erase[_NAMES[batch.dtype]](_flat(batch, last), boxes, value,
-                                           _shape(batch, batch, last), cpu.threads_for(batch.size))
+        kernels.erase(_in_order(batch, last), boxes, value, len(batch),
+                      _shape(batch, batch, last), batch.itemsize, cpu.threads_for(batch.size))
     return batch
 
 
@@ -165,9 +165,9 @@ def erase_noise(images, boxes, keys):
         keys = _check.integers(keys, "keys", 1)
     _check.shape(keys, (len(batch),), "keys", "one for each image")
     if batch.size:
-        kernels.erase_noise[_NAMES[batch.dtype]](
-            _flat(batch, last), boxes, np.ascontiguousarray(keys, np.uint64),
-            _shape(batch, batch, last), cpu.threads_for(batch.size))
+        kernels.erase_noise(_in_order(batch, last), boxes, np.ascontiguousarray(keys, np.uint64),
+                            len(batch), _shape(batch, batch, last), batch.itemsize,
+                            cpu.threads_for(batch.size))
     return batch
 
 
@@ -199,7 +199,7 @@ def _images(images):
 def _readable(images, last):
     """Whether a kernel can read `images` in place, as channels last if `last`, else as first."""
     dense = (images.transpose(0, 2, 3, 1) if last else images).flags.c_contiguous
-    return dense and images.flags.aligned and images.dtype in _NAMES
+    return dense and images.flags.aligned and images.dtype in _READ_IN_PLACE
 
 
 def _dense(images, last, copy=False):
@@ -220,17 +220,16 @@ def _like(images, shape, last):
     return np.empty((n, h, w, c), images.dtype).transpose(0, 3, 1, 2)
 
 
-def _flat(images, last):
-    """An image a row, in the order of memory."""
-    return (images.transpose(0, 2, 3, 1) if last else images).reshape(len(images), -1)
+def _in_order(images, last):
+    """`images` with the axes in the order of memory."""
+    return images.transpose(0, 2, 3, 1) if last else images
 
 
 def _shape(images, batch, last):
     """Both sizes as the kernels take them: channels first as planes, channels last as `inner`."""
     _, channels, height, width = images.shape
-    return {"planes": 1 if last else channels, "height": height, "width": width,
-            "inner": channels if last else 1, "out_height": batch.shape[2],
-            "out_width": batch.shape[3]}
+    planes, inner = (1, channels) if last else (channels, 1)
+    return planes, height, width, inner, *batch.shape[2:]
 
 
 def _fill(fill, name, batch):

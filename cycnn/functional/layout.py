@@ -9,10 +9,8 @@ from ..kernels import layout as kernels
 from . import _check, _format
 from ._memory import empty
 
-_GATHER = {(np.dtype(source), np.dtype(target)): kernels.gather[source_name, target_name]
-           for source, source_name in ((np.uint8, "unsigned char"), (np.float32, "float"),
-                                       (np.float64, "double"))
-           for target, target_name in ((np.float32, "float"), (np.float64, "double"))}
+# What the kernel tells apart by the bytes of a number.
+_READ_IN_PLACE = frozenset({np.dtype(np.uint8), *_check.FLOATS})
 
 
 def flatten(x):
@@ -101,15 +99,15 @@ def gather_batch(images, indices, mean, std, dtype=np.float32):
         return result
     rows = images.transpose(0, 2, 3, 1)
     channels_last = rows.flags.c_contiguous
-    kernel = _GATHER.get((images.dtype, dtype)) if images.flags.aligned else None
-    if kernel is None or not (channels_last or images.flags.c_contiguous):
+    if not (images.dtype in _READ_IN_PLACE and images.flags.aligned
+            and (channels_last or images.flags.c_contiguous)):
         images = np.ascontiguousarray(images[indices])
         if images.dtype != np.uint8:
             images = _check.floats(images, "images")
-        kernel, channels_last = _GATHER[images.dtype, dtype], False
-        indices = np.arange(len(images))
-    rows = (rows if channels_last else images).reshape(len(images), pixels * channels)
-    kernel(rows, indices, mean, scale, batch, channels_last, cpu.threads_for(batch.size * 8))
+        channels_last = False
+        indices = np.arange(len(images), dtype=np.int64)
+    kernels.gather(rows if channels_last else images, indices, mean, scale, batch, indices.size,
+                   pixels, channels, channels_last, cpu.threads_for(batch.size * 8))
     return result
 
 

@@ -10,9 +10,6 @@ from . import _check
 from ._memory import empty, maker
 from .elementwise_loss import check_reduction
 
-_SOFTMAX = _check.by_dtype(kernels.softmax)
-_SOFTMAX_BACKWARD = _check.by_dtype(kernels.softmax_backward)
-
 # The work of one number of a softmax, in the units of cpu.threads_for.
 _WORK = 32
 
@@ -228,7 +225,7 @@ def cross_entropy_of(logits, labels, new_gradient, options):
 
 
 def _along(rows_function, axis, *arrays):
-    """`rows_function` on the arrays as rows along `axis`."""
+    """`rows_function` on the arrays, the result, the number of rows along `axis`, their length."""
     ndim = arrays[0].ndim
     axis = _check.integer(axis, "axis", -ndim)
     if axis >= ndim:
@@ -237,13 +234,13 @@ def _along(rows_function, axis, *arrays):
     arrays = [np.ascontiguousarray(np.moveaxis(array, axis, -1)) for array in arrays]
     result = empty(arrays[0].shape, arrays[0].dtype)
     if result.size:
-        rows_function(*(array.reshape(-1, array.shape[-1]) for array in (*arrays, result)))
+        rows_function(*arrays, result, result.size // result.shape[-1], result.shape[-1])
     return np.ascontiguousarray(np.moveaxis(result, -1, axis))
 
 
-def _softmax_rows(x, y):
-    _SOFTMAX[x.dtype](x, y, cpu.threads_for(x.size * _WORK))
+def _softmax_rows(x, y, rows, classes):
+    kernels.softmax(x, y, rows, classes, x.itemsize, cpu.threads_for(x.size * _WORK))
 
 
-def _softmax_rows_backward(dy, y, dx):
-    _SOFTMAX_BACKWARD[y.dtype](dy, y, dx, cpu.threads_for(y.size * 8))
+def _softmax_rows_backward(dy, y, dx, rows, classes):
+    kernels.softmax_backward(dy, y, dx, rows, classes, y.itemsize, cpu.threads_for(y.size * 8))

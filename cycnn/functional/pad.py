@@ -7,8 +7,6 @@ from ._format import is_channels_last
 from ._memory import empty
 from ._windows import images_of, rows_of, sizes_of
 
-_PAD = _check.by_dtype(kernels.pad)
-
 
 def zero_pad2d(x, padding):
     """Images with rows and columns of zeros around them.
@@ -88,5 +86,5 @@ def _pad(x, top, left, out):
     rows = rows_of(x, planes)
     y = empty((rows.shape[0], *out, rows.shape[3]), x.dtype)
     if y.size:
-        _PAD[x.dtype](rows, y, top, left, cpu.threads_for(y.size * 4))
+        kernels.pad(rows, y, top, left, x.itemsize, cpu.threads_for(y.size * 4))
     return images_of(y, planes, x.shape)

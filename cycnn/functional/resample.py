@@ -16,8 +16,6 @@ from ._format import is_channels_last
 from ._memory import empty
 from ._windows import images_of, rows_of, sizes_of
 
-_SUM = _check.by_dtype(kernels.sum_rectangles)
-
 
 def adaptive_avg_pool2d(x, output_size):
     r"""The mean of each of OH x OW rectangles that the image is divided into.
@@ -245,6 +243,6 @@ def _sum(x, rows, columns, row_weights, column_weights, of_source):
     out = rows.shape[1], columns.shape[1]
     y = empty((source.shape[0], *out, source.shape[3]), x.dtype)
     if y.size:
-        _SUM[x.dtype](source, y, rows, columns, row_weights, column_weights, of_source,
-                      cpu.threads_for(max(x.size, y.size) * 8))
+        kernels.sum_rectangles(source, y, rows, columns, row_weights, column_weights, of_source,
+                               x.itemsize, cpu.threads_for(max(x.size, y.size) * 8))
     return images_of(y, planes, x.shape)

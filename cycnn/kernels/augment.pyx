@@ -7,7 +7,10 @@ so `fill`, one number a channel, is read at the sum of the two.
 
 from cython.parallel cimport prange
 from libc.math cimport cos, floor, log, rint, sqrt
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
+
+from .buffers cimport address
+from .repeat cimport repeat
 
 cdef extern from *:
     """
@@ -28,34 +31,45 @@ cdef struct Shape:
     Py_ssize_t out_height
     Py_ssize_t out_width
 
+# Images and `fill` are in C order: unsigned char, float or double, which the bytes of a number tell
+# apart. What only moves pixels works on bytes: `inner` counts those of a pixel then.
+#
 # One thread runs the loops below without OpenMP: to open a parallel region of one thread costs as
 # much as a small batch.
 
+cdef Shape shape_of(tuple sizes) except *:
+    cdef Shape s
+    s.planes, s.height, s.width, s.inner, s.out_height, s.out_width = sizes
+    return s
 
-def remap(const pixel[:, ::1] images, const long long[::1] indices, const int[:, ::1] rows,
-          const int[:, ::1] columns, const pixel[::1] fill, pixel[:, ::1] batch, shape,
+
+def remap(images, indices, rows, columns, fill, batch, Py_ssize_t size, tuple shape, int itemsize,
           int threads):
-    """batch[b, y, x] = image indices[b] at (rows[b, y], columns[b, x]); `fill` where one is < 0."""
-    cdef Shape s = shape
-    cdef Py_ssize_t size = batch.shape[0], b
-    cdef const pixel *source = &images[0, 0]
-    cdef const long long *index = &indices[0]
-    cdef const int *row = &rows[0, 0]
-    cdef const int *column = &columns[0, 0]
-    cdef const pixel *f = &fill[0]
-    cdef pixel *y = &batch[0, 0]
+    """batch[b, y, x] = image indices[b] at (rows[b, y], columns[b, x]); `fill` where one is < 0.
+
+    For `size` images; indices are int64, rows and columns int32.
+    """
+    cdef Shape s = shape_of(shape)
+    cdef const char *source = address(images)
+    cdef const long long *index = <const long long *>address(indices)
+    cdef const int *row = <const int *>address(rows)
+    cdef const int *column = <const int *>address(columns)
+    cdef const char *f = address(fill)
+    cdef char *y = address(batch)
+    cdef Py_ssize_t b
+    s.inner *= itemsize
     with nogil:
         if threads == 1:
             for b in range(size):
-                remap_image(source, index[b], row, column, f, y, b, s)
+                remap_image(source, index[b], row, column, f, y, b, s, itemsize)
         else:
             for b in prange(size, num_threads=threads, schedule="static"):
-                remap_image(source, index[b], row, column, f, y, b, s)
+                remap_image(source, index[b], row, column, f, y, b, s, itemsize)
 
 
-cdef inline void remap_image(const pixel *x, Py_ssize_t source, const int *rows,
-                             const int *columns, const pixel *fill, pixel *y, Py_ssize_t target,
-                             Shape s) noexcept nogil:
+cdef void remap_image(const char *x, Py_ssize_t source, const int *rows, const int *columns,
+                      const char *fill, char *y, Py_ssize_t target, Shape s,
+                      int itemsize) noexcept nogil:
     cdef Py_ssize_t first = 0, last = s.out_width, plane, r, c
     cdef int step = 1
     x = x + source * s.planes * s.height * s.width * s.inner
@@ -75,61 +89,91 @@ cdef inline void remap_image(const pixel *x, Py_ssize_t source, const int *rows,
     for plane in range(s.planes):
         for r in range(s.out_height):
             if rows[r] < 0:
-                fill_pixels(y, s.out_width, fill + plane, s.inner)
+                fill_pixels(y, s.out_width, fill + plane * itemsize, s.inner)
             else:
                 remap_row(x + (plane * s.height + rows[r]) * s.width * s.inner, columns, first,
-                          last, step, fill + plane, y, s)
+                          last, step, fill + plane * itemsize, y, s, itemsize)
             y += s.out_width * s.inner
 
 
-cdef inline void remap_row(const pixel *x, const int *columns, Py_ssize_t first, Py_ssize_t last,
-                           int step, const pixel *fill, pixel *y, Shape s) noexcept nogil:
-    cdef Py_ssize_t c, q
+cdef inline void remap_row(const char *x, const int *columns, Py_ssize_t first, Py_ssize_t last,
+                           int step, const char *fill, char *y, Shape s,
+                           int itemsize) noexcept nogil:
     fill_pixels(y, first, fill, s.inner)
     fill_pixels(y + last * s.inner, s.out_width - last, fill, s.inner)
     if first == last:
         return
     if step == 1:
-        memcpy(y + first * s.inner, x + columns[first] * s.inner,
-               (last - first) * s.inner * sizeof(pixel))
-    elif step == -1 and s.inner == 1:
+        memcpy(y + first * s.inner, x + columns[first] * s.inner, (last - first) * s.inner)
+    elif itemsize == 1:
+        copy_columns(<const unsigned char *>x, columns, first, last, step,
+                     <const unsigned char *>fill, <unsigned char *>y, s.inner)
+    elif itemsize == sizeof(float):
+        copy_columns(<const float *>x, columns, first, last, step, <const float *>fill,
+                     <float *>y, s.inner // <Py_ssize_t>sizeof(float))
+    else:
+        copy_columns(<const double *>x, columns, first, last, step, <const double *>fill,
+                     <double *>y, s.inner // <Py_ssize_t>sizeof(double))
+
+
+cdef inline void copy_columns(const pixel *x, const int *columns, Py_ssize_t first,
+                              Py_ssize_t last, int step, const pixel *fill, pixel *y,
+                              Py_ssize_t inner) noexcept nogil:
+    cdef Py_ssize_t c, q
+    if step == -1 and inner == 1:
         x = x + columns[first]
         for c in range(last - first):
             y[first + c] = x[-c]
     else:
         for c in range(first, last):
             if columns[c] < 0:
-                fill_pixels(y + c * s.inner, 1, fill, s.inner)
+                for q in range(inner):
+                    y[c * inner + q] = fill[q]
             else:
-                for q in range(s.inner):
-                    y[c * s.inner + q] = x[columns[c] * s.inner + q]
+                for q in range(inner):
+                    y[c * inner + q] = x[columns[c] * inner + q]
 
 
-cdef inline void fill_pixels(pixel *y, Py_ssize_t pixels, const pixel *fill,
+cdef inline void fill_pixels(char *y, Py_ssize_t pixels, const char *fill,
                              Py_ssize_t inner) noexcept nogil:
-    cdef Py_ssize_t i, q
-    for i in range(pixels):
-        for q in range(inner):
-            y[i * inner + q] = fill[q]
+    if pixels <= 0:
+        return
+    if inner == 1:
+        memset(y, fill[0], pixels)
+    else:
+        memcpy(y, fill, inner)
+        repeat(y, inner, pixels * inner)
 
 
-def warp(const pixel[:, ::1] images, const double[:, ::1] matrices, const pixel[::1] fill,
-         pixel[:, ::1] batch, shape, bint bilinear, int threads):
+def warp(images, matrices, fill, batch, Py_ssize_t size, tuple shape, bint bilinear, int itemsize,
+         int threads):
     """batch[b, y, x] = images[b] at (m[3] x + m[4] y + m[5], m[0] x + m[1] y + m[2]), a row and a
-    column that need not be whole, with m = matrices[b]; outside the image all is `fill`."""
-    cdef Shape s = shape
-    cdef Py_ssize_t size = batch.shape[0], b
-    cdef const pixel *source = &images[0, 0]
-    cdef const double *m = &matrices[0, 0]
-    cdef const pixel *f = &fill[0]
-    cdef pixel *y = &batch[0, 0]
+    column that need not be whole, with m = matrices[b], in double; outside the image all is `fill`.
+    """
+    cdef Shape s = shape_of(shape)
+    cdef const char *source = address(images)
+    cdef const double *m = <const double *>address(matrices)
+    cdef const char *f = address(fill)
+    cdef char *y = address(batch)
+    cdef Py_ssize_t b
     with nogil:
         if threads == 1:
             for b in range(size):
-                warp_image(source, m + 6 * b, f, y, b, s, bilinear)
+                warp_task(source, m + 6 * b, f, y, b, s, bilinear, itemsize)
         else:
             for b in prange(size, num_threads=threads, schedule="static"):
-                warp_image(source, m + 6 * b, f, y, b, s, bilinear)
+                warp_task(source, m + 6 * b, f, y, b, s, bilinear, itemsize)
+
+
+cdef void warp_task(const char *x, const double *m, const char *fill, char *y, Py_ssize_t image,
+                    Shape s, bint bilinear, int itemsize) noexcept nogil:
+    if itemsize == 1:
+        warp_image(<const unsigned char *>x, m, <const unsigned char *>fill, <unsigned char *>y,
+                   image, s, bilinear)
+    elif itemsize == sizeof(float):
+        warp_image(<const float *>x, m, <const float *>fill, <float *>y, image, s, bilinear)
+    else:
+        warp_image(<const double *>x, m, <const double *>fill, <double *>y, image, s, bilinear)
 
 
 cdef inline void warp_image(const pixel *x, const double *m, const pixel *fill, pixel *y,
@@ -202,51 +246,64 @@ cdef inline pixel blend(pixel a, pixel b, pixel c, pixel d, double down,
         return <pixel>rint(value)
 
 
-def erase(pixel[:, ::1] batch, const long long[:, ::1] boxes, const pixel[::1] fill, shape,
-          int threads):
-    """In image b the `fill` from boxes[b, :2] = (row, column) on, boxes[b, 2:] high and wide."""
-    cdef Shape s = shape
-    cdef Py_ssize_t size = batch.shape[0], b
-    cdef const long long *box = &boxes[0, 0]
-    cdef const pixel *f = &fill[0]
-    cdef pixel *y = &batch[0, 0]
+def erase(batch, boxes, fill, Py_ssize_t size, tuple shape, int itemsize, int threads):
+    """In image b the `fill` from boxes[b, :2] = (row, column) on, boxes[b, 2:] high and wide.
+
+    In `size` images; boxes are int64.
+    """
+    cdef Shape s = shape_of(shape)
+    cdef const long long *box = <const long long *>address(boxes)
+    cdef const char *f = address(fill)
+    cdef char *y = address(batch)
+    cdef Py_ssize_t b
+    s.inner *= itemsize
     with nogil:
         if threads == 1:
             for b in range(size):
-                erase_box(y, b, box + 4 * b, f, s)
+                erase_box(y, b, box + 4 * b, f, s, itemsize)
         else:
             for b in prange(size, num_threads=threads, schedule="static"):
-                erase_box(y, b, box + 4 * b, f, s)
+                erase_box(y, b, box + 4 * b, f, s, itemsize)
 
 
-cdef inline void erase_box(pixel *y, Py_ssize_t image, const long long *box, const pixel *fill,
-                           Shape s) noexcept nogil:
-    cdef Py_ssize_t plane, r
-    y = y + image * s.planes * s.height * s.width * s.inner
+cdef void erase_box(char *y, Py_ssize_t image, const long long *box, const char *fill,
+                    Shape s, int itemsize) noexcept nogil:
+    cdef Py_ssize_t plane, r, width = s.width * s.inner
+    y = y + image * s.planes * s.height * width + box[0] * width + box[1] * s.inner
     for plane in range(s.planes):
-        for r in range(box[0], box[0] + box[2]):
-            fill_pixels(y + ((plane * s.height + r) * s.width + box[1]) * s.inner, box[3],
-                        fill + plane, s.inner)
+        fill_pixels(y, box[3] if box[2] else 0, fill + plane * itemsize, s.inner)
+        for r in range(1, box[2]):
+            memcpy(y + r * width, y, box[3] * s.inner)
+        y += s.height * width
 
 
-def erase_noise(pixel[:, ::1] batch, const long long[:, ::1] boxes,
-                const unsigned long long[::1] keys, shape, int threads):
+def erase_noise(batch, boxes, keys, Py_ssize_t size, tuple shape, int itemsize, int threads):
     """In image b noise in boxes[b] (as for `erase`), another number for each pixel and channel.
 
-    A number follows from keys[b] and its place in the image, in either order of memory.
+    A number follows from keys[b], a uint64, and its place in the image, in either order of memory.
     """
-    cdef Shape s = shape
-    cdef Py_ssize_t size = batch.shape[0], b
-    cdef const long long *box = &boxes[0, 0]
-    cdef const unsigned long long *key = &keys[0]
-    cdef pixel *y = &batch[0, 0]
+    cdef Shape s = shape_of(shape)
+    cdef const long long *box = <const long long *>address(boxes)
+    cdef const unsigned long long *key = <const unsigned long long *>address(keys)
+    cdef char *y = address(batch)
+    cdef Py_ssize_t b
     with nogil:
         if threads == 1:
             for b in range(size):
-                noise_box(y, b, box + 4 * b, key[b], s)
+                noise_task(y, b, box + 4 * b, key[b], s, itemsize)
         else:
             for b in prange(size, num_threads=threads, schedule="static"):
-                noise_box(y, b, box + 4 * b, key[b], s)
+                noise_task(y, b, box + 4 * b, key[b], s, itemsize)
+
+
+cdef void noise_task(char *y, Py_ssize_t image, const long long *box, uint64_t key, Shape s,
+                     int itemsize) noexcept nogil:
+    if itemsize == 1:
+        noise_box(<unsigned char *>y, image, box, key, s)
+    elif itemsize == sizeof(float):
+        noise_box(<float *>y, image, box, key, s)
+    else:
+        noise_box(<double *>y, image, box, key, s)
 
 
 cdef inline void noise_box(pixel *y, Py_ssize_t image, const long long *box, uint64_t key,

@@ -84,43 +84,81 @@ cdef inline void transpose_piece(const real *x, real *y, Py_ssize_t rows, Py_ssi
         f64_transpose(x, columns, bottom - top, right - left, y, rows, ahead)
 
 
-def gather(const pixel[:, ::1] images, const long long[::1] indices, const real[::1] mean,
-           const real[::1] scale, real[:, :, ::1] batch, bint channels_last, int threads):
+# What is the same for all images of a batch.
+cdef struct Gather:
+    const char *images
+    const long long *indices
+    const char *mean
+    const char *scale
+    char *batch
+    Py_ssize_t size
+    Py_ssize_t pixels
+    Py_ssize_t channels
+    int image_item              # bytes of a number: 1 is unsigned char, else float or double
+    int item                    # the same of mean, scale and batch
+    bint channels_last
+
+
+def gather(images, indices, mean, scale, batch, Py_ssize_t size, Py_ssize_t pixels,
+           Py_ssize_t channels, bint channels_last, int threads):
     """batch[b, p, c] = (image indices[b] at pixel p, channel c - mean[c]) * scale[c].
 
-    An image is one row of `images`: its pixels by channels if `channels_last`, else the reverse.
+    Of `size` images, in C order: pixels by channels if `channels_last`, else channels by pixels.
+    They are unsigned char, float or double, the rest float or double, the indices int64.
     """
-    cdef Py_ssize_t size = batch.shape[0], pixels = batch.shape[1], channels = batch.shape[2], b
-    cdef const pixel *source = &images[0, 0]
-    cdef const long long *index = &indices[0]
-    cdef const real *m = &mean[0]
-    cdef const real *s = &scale[0]
-    cdef real *y = &batch[0, 0, 0]
+    cdef Gather call
+    cdef Py_ssize_t b
+    call.images, call.mean, call.scale = address(images), address(mean), address(scale)
+    call.indices, call.batch = <const long long *>address(indices), address(batch)
+    call.size, call.pixels, call.channels = size, pixels, channels
+    call.image_item, call.item, call.channels_last = images.itemsize, batch.itemsize, channels_last
     with nogil:
         if threads == 1:
             for b in range(size):
-                send_for(source, index[min(b + AHEAD, size - 1)], pixels * channels)
-                normalise(source, index[b], y, b, m, s, pixels, channels, channels_last)
+                gather_image(&call, b)
         else:
             for b in prange(size, num_threads=threads, schedule="static"):
-                send_for(source, index[min(b + AHEAD, size - 1)], pixels * channels)
-                normalise(source, index[b], y, b, m, s, pixels, channels, channels_last)
+                gather_image(&call, b)
 
 
-cdef inline void send_for(const pixel *x, Py_ssize_t image, Py_ssize_t numbers) noexcept nogil:
-    cdef const char *first = <const char *>(x + image * numbers)
-    cdef Py_ssize_t size = numbers * <Py_ssize_t>sizeof(pixel), line
+cdef void gather_image(const Gather *call, Py_ssize_t b) noexcept nogil:
+    cdef Py_ssize_t numbers = call.pixels * call.channels
+    cdef Py_ssize_t bytes_of_one = numbers * call.image_item
+    cdef const char *x = call.images + call.indices[b] * bytes_of_one
+    cdef char *y = call.batch + b * numbers * call.item
+    send_for(call.images + call.indices[min(b + AHEAD, call.size - 1)] * bytes_of_one,
+             bytes_of_one)
+    if call.item == sizeof(float):
+        normalise_any(call, x, <float *>y, <const float *>call.mean, <const float *>call.scale)
+    else:
+        normalise_any(call, x, <double *>y, <const double *>call.mean, <const double *>call.scale)
+
+
+cdef inline void send_for(const char *first, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t line
     for line in range(min(size, <Py_ssize_t>AHEAD_BYTES) // CACHE_LINE):
         PREFETCH(first + line * CACHE_LINE)
 
 
-cdef inline void normalise(const pixel *x, Py_ssize_t source, real *y, Py_ssize_t target,
-                           const real *mean, const real *scale, Py_ssize_t pixels,
-                           Py_ssize_t channels, bint channels_last) noexcept nogil:
-    """Image y[target] from image x[source]."""
+cdef inline void normalise_any(const Gather *call, const char *x, real *y, const real *mean,
+                               const real *scale) noexcept nogil:
+    if call.image_item == 1:
+        normalise(<const unsigned char *>x, y, mean, scale, call.pixels, call.channels,
+                  call.channels_last)
+    elif call.image_item == sizeof(float):
+        normalise(<const float *>x, y, mean, scale, call.pixels, call.channels,
+                  call.channels_last)
+    else:
+        normalise(<const double *>x, y, mean, scale, call.pixels, call.channels,
+                  call.channels_last)
+
+
+cdef inline void normalise(const pixel *x, real *y, const real *mean, const real *scale,
+                           Py_ssize_t pixels, Py_ssize_t channels,
+                           bint channels_last) noexcept nogil:
+    """Image y from image x."""
     cdef Py_ssize_t p, c
     cdef real m, s
-    x, y = x + source * pixels * channels, y + target * pixels * channels
     if channels_last and channels > 1:
         for p in range(pixels):
             for c in range(channels):

@@ -14,44 +14,44 @@ cdef enum:
     ROWS = 16
 
 # One thread runs the loops below without OpenMP: to open a parallel region of one thread costs as
-# much as a small array.
+# much as a small array. Logits and what is made of them are (rows, classes) in C order, floats of
+# `size` bytes.
 
 
-def softmax(const real[:, ::1] x, real[:, ::1] y, int threads):
+def softmax(x, y, Py_ssize_t rows, Py_ssize_t classes, int size, int threads):
     """Each row of y = exp(x - max(x)) / sum of the same."""
-    cdef Py_ssize_t rows = x.shape[0], classes = x.shape[1], tasks = (rows + ROWS - 1) // ROWS, i
-    cdef const real *px = &x[0, 0]
-    cdef real *py = &y[0, 0]
+    cdef const char *px = address(x)
+    cdef char *py = address(y)
+    cdef Py_ssize_t tasks = (rows + ROWS - 1) // ROWS, i
     with nogil:
         if threads == 1:
             for i in range(tasks):
-                softmax_rows(px, py, rows, classes, i)
+                softmax_task(px, py, rows, classes, i, size)
         else:
             for i in prange(tasks, num_threads=threads, schedule="static"):
-                softmax_rows(px, py, rows, classes, i)
+                softmax_task(px, py, rows, classes, i, size)
 
 
-def softmax_backward(const real[:, ::1] dy, const real[:, ::1] y, real[:, ::1] dx, int threads):
+def softmax_backward(dy, y, dx, Py_ssize_t rows, Py_ssize_t classes, int size, int threads):
     """Each row of dx = y * (dy - sum(dy * y))."""
-    cdef Py_ssize_t rows = y.shape[0], classes = y.shape[1], tasks = (rows + ROWS - 1) // ROWS, i
-    cdef const real *pdy = &dy[0, 0]
-    cdef const real *py = &y[0, 0]
-    cdef real *pdx = &dx[0, 0]
+    cdef const char *pdy = address(dy)
+    cdef const char *py = address(y)
+    cdef char *pdx = address(dx)
+    cdef Py_ssize_t tasks = (rows + ROWS - 1) // ROWS, i
     with nogil:
         if threads == 1:
             for i in range(tasks):
-                softmax_backward_rows(pdy, py, pdx, rows, classes, i)
+                softmax_backward_task(pdy, py, pdx, rows, classes, i, size)
         else:
             for i in prange(tasks, num_threads=threads, schedule="static"):
-                softmax_backward_rows(pdy, py, pdx, rows, classes, i)
+                softmax_backward_task(pdy, py, pdx, rows, classes, i, size)
 
 
 def cross_entropy(logits, labels, gradient, Py_ssize_t rows, Py_ssize_t classes, int size,
                   int threads):
     """The mean over the rows of log(sum(exp(logits[i]))) - logits[i, labels[i]], and its gradient.
 
-    logits and gradient are (rows, classes), floats of `size` bytes; labels are int64. None if a
-    label is no class.
+    Labels are int64. None if a label is no class.
     """
     cdef const char *x = address(logits)
     cdef const long long *label = <const long long *>address(labels)
@@ -155,8 +155,8 @@ cdef inline real largest(const real *x, Py_ssize_t n) noexcept nogil:
     return top
 
 
-cdef inline void exponentials(const real *x, real *y, Py_ssize_t rows,
-                              Py_ssize_t classes) noexcept nogil:
+cdef void exponentials(const real *x, real *y, Py_ssize_t rows,
+                       Py_ssize_t classes) noexcept nogil:
     """y = exp(x - the row's maximum); the exponentials of all rows in one long vector loop."""
     cdef Py_ssize_t i, j
     cdef real top
@@ -168,8 +168,16 @@ cdef inline void exponentials(const real *x, real *y, Py_ssize_t rows,
         y[j] = fastmath.exp(y[j])
 
 
-cdef inline void softmax_rows(const real *x, real *y, Py_ssize_t rows, Py_ssize_t classes,
-                              Py_ssize_t task) noexcept nogil:
+cdef void softmax_task(const char *x, char *y, Py_ssize_t rows, Py_ssize_t classes,
+                       Py_ssize_t task, int size) noexcept nogil:
+    if size == sizeof(float):
+        softmax_rows(<const float *>x, <float *>y, rows, classes, task)
+    else:
+        softmax_rows(<const double *>x, <double *>y, rows, classes, task)
+
+
+cdef void softmax_rows(const real *x, real *y, Py_ssize_t rows, Py_ssize_t classes,
+                       Py_ssize_t task) noexcept nogil:
     cdef Py_ssize_t start = task * ROWS, _i, j
     rows = min(ROWS, rows - start)
     x, y = x + start * classes, y + start * classes
@@ -182,8 +190,18 @@ cdef inline void softmax_rows(const real *x, real *y, Py_ssize_t rows, Py_ssize_
         y += classes
 
 
-cdef inline void softmax_backward_rows(const real *dy, const real *y, real *dx, Py_ssize_t rows,
-                                       Py_ssize_t classes, Py_ssize_t task) noexcept nogil:
+cdef void softmax_backward_task(const char *dy, const char *y, char *dx, Py_ssize_t rows,
+                                Py_ssize_t classes, Py_ssize_t task, int size) noexcept nogil:
+    if size == sizeof(float):
+        softmax_backward_rows(<const float *>dy, <const float *>y, <float *>dx, rows, classes,
+                              task)
+    else:
+        softmax_backward_rows(<const double *>dy, <const double *>y, <double *>dx, rows, classes,
+                              task)
+
+
+cdef void softmax_backward_rows(const real *dy, const real *y, real *dx, Py_ssize_t rows,
+                                Py_ssize_t classes, Py_ssize_t task) noexcept nogil:
     cdef Py_ssize_t start = task * ROWS, _i, j
     cdef real mean
     rows = min(ROWS, rows - start)
@@ -195,9 +213,9 @@ cdef inline void softmax_backward_rows(const real *dy, const real *y, real *dx, 
         dy, y, dx = dy + classes, y + classes, dx + classes
 
 
-cdef inline void cross_entropy_rows(const real *x, const long long *label, real *g, double *loss,
-                                    Py_ssize_t rows, Py_ssize_t classes,
-                                    Py_ssize_t task) noexcept nogil:
+cdef void cross_entropy_rows(const real *x, const long long *label, real *g, double *loss,
+                             Py_ssize_t rows, Py_ssize_t classes,
+                             Py_ssize_t task) noexcept nogil:
     cdef Py_ssize_t start = task * ROWS, i
     cdef double scale = 1. / rows
     rows = min(ROWS, rows - start)
@@ -230,8 +248,8 @@ cdef void optional_rows(const Options *call, Py_ssize_t task, int size) noexcept
                   <double *>call.gradient)
 
 
-cdef inline void rows_with(const Options *call, Py_ssize_t task, const real *x, const real *soft,
-                           real *g) noexcept nogil:
+cdef void rows_with(const Options *call, Py_ssize_t task, const real *x, const real *soft,
+                    real *g) noexcept nogil:
     cdef Py_ssize_t start = task * ROWS, classes = call.classes, i, j
     cdef Py_ssize_t end = min(call.rows, start + ROWS)
     cdef double top, all_of_it, whole, rest, target

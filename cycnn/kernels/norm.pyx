@@ -23,37 +23,39 @@ from .buffers cimport address, allocate, set_apart, whole_lines
 from .tile cimport real
 
 
-def forward(x, other, y, weight, bias, double[::1] mean, double[::1] var, Py_ssize_t images,
-            Py_ssize_t rows, Py_ssize_t channels, Py_ssize_t groups, double eps, bint given,
-            bint relu, int itemsize, int threads):
+def forward(x, other, y, weight, bias, mean, var, Py_ssize_t images, Py_ssize_t rows,
+            Py_ssize_t channels, Py_ssize_t groups, double eps, bint given, bint relu,
+            int itemsize, int threads):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, + other unless None, then ReLU if wanted.
 
     mean and var have a number for each group of each image: found here, unless `given`. weight and
-    bias, one number a channel, may be None. No size is 0; all arrays but mean and var are of float
-    or of double, as `itemsize` says.
+    bias, one number a channel, may be None. No size is 0; all arrays are without gaps, mean and var
+    of double, the others of float or of double, as `itemsize` says.
     """
     cdef const char *px = address(x)
     cdef const char *po = NULL if other is None else address(other)
     cdef char *py = address(y)
     cdef const char *pw = NULL if weight is None else address(weight)
     cdef const char *pb = NULL if bias is None else address(bias)
+    cdef double *pm = <double *>address(mean)
+    cdef double *pv = <double *>address(var)
     cdef int failed
     with nogil:
         if itemsize == sizeof(float):
             failed = normalize(images, rows, channels, groups, <const float *>px,
                                <const float *>po, <float *>py, <const float *>pw,
-                               <const float *>pb, &mean[0], &var[0], eps, given, relu, threads)
+                               <const float *>pb, pm, pv, eps, given, relu, threads)
         else:
             failed = normalize(images, rows, channels, groups, <const double *>px,
                                <const double *>po, <double *>py, <const double *>pw,
-                               <const double *>pb, &mean[0], &var[0], eps, given, relu, threads)
+                               <const double *>pb, pm, pv, eps, given, relu, threads)
     if failed:
         raise MemoryError("no memory for the sums of a normalisation")
 
 
-def backward(dy, x, dx, weight, bias, const double[::1] mean, const double[::1] var, dweight,
-             dbias, Py_ssize_t images, Py_ssize_t rows, Py_ssize_t channels, Py_ssize_t groups,
-             double eps, bint given, bint relu, int itemsize, int threads):
+def backward(dy, x, dx, weight, bias, mean, var, dweight, dbias, Py_ssize_t images,
+             Py_ssize_t rows, Py_ssize_t channels, Py_ssize_t groups, double eps, bint given,
+             bint relu, int itemsize, int threads):
     """The gradients of :func:`forward`, called with the mean and var that it found or was given.
 
     dx may be None, and so may dweight and dbias. With `relu`, dy is the gradient behind it: the
@@ -64,6 +66,8 @@ def backward(dy, x, dx, weight, bias, const double[::1] mean, const double[::1] 
     cdef char *pdx = NULL if dx is None else address(dx)
     cdef const char *pw = NULL if weight is None else address(weight)
     cdef const char *pb = NULL if bias is None else address(bias)
+    cdef const double *pm = <const double *>address(mean)
+    cdef const double *pv = <const double *>address(var)
     cdef char *pdw = NULL if dweight is None else address(dweight)
     cdef char *pdb = NULL if dbias is None else address(dbias)
     cdef int failed
@@ -71,12 +75,12 @@ def backward(dy, x, dx, weight, bias, const double[::1] mean, const double[::1] 
         if itemsize == sizeof(float):
             failed = gradients(images, rows, channels, groups, <const float *>pdy,
                                <const float *>px, <float *>pdx, <const float *>pw,
-                               <const float *>pb, &mean[0], &var[0], <float *>pdw, <float *>pdb,
+                               <const float *>pb, pm, pv, <float *>pdw, <float *>pdb,
                                eps, given, relu, threads)
         else:
             failed = gradients(images, rows, channels, groups, <const double *>pdy,
                                <const double *>px, <double *>pdx, <const double *>pw,
-                               <const double *>pb, &mean[0], &var[0], <double *>pdw,
+                               <const double *>pb, pm, pv, <double *>pdw,
                                <double *>pdb, eps, given, relu, threads)
     if failed:
         raise MemoryError("no memory for the sums of a normalisation")

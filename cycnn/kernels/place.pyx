@@ -3,8 +3,7 @@
 from cython.parallel cimport prange
 from libc.string cimport memcpy
 
-from .buffers cimport address, copy_padded
-from .tile cimport real
+from .buffers cimport address, address_of_4d, copy_padded
 
 # Pixels of one parallel task.
 cdef enum:
@@ -14,25 +13,29 @@ cdef enum:
 # much as a small array.
 
 
-def pad(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, Py_ssize_t top, Py_ssize_t left,
-        int threads):
-    """y[n, i, j] = x[n, i - top, j - left], 0 where x has no such pixel; both may be negative."""
-    cdef Py_ssize_t height = x.shape[1], width = x.shape[2], channels = x.shape[3], row
-    cdef Py_ssize_t out_height = y.shape[1], out_width = y.shape[2]
-    cdef Py_ssize_t rows = y.shape[0] * out_height
-    cdef const real *px = &x[0, 0, 0, 0]
-    cdef real *py = &y[0, 0, 0, 0]
+def pad(x, y, Py_ssize_t top, Py_ssize_t left, Py_ssize_t itemsize, int threads):
+    """y[n, i, j] = x[n, i - top, j - left], 0 where x has no such pixel; both may be negative.
+
+    x and y are (N, H, W, C) in C order.
+    """
+    cdef Py_ssize_t shape[4]
+    cdef Py_ssize_t out[4]
+    # Nothing is calculated, so doubles are moved as two floats each.
+    cdef const float *px = <const float *>address_of_4d(x, shape)
+    cdef float *py = <float *>address_of_4d(y, out)
+    cdef Py_ssize_t height = shape[1], width = shape[2], row
+    cdef Py_ssize_t channels = shape[3] * (itemsize // <Py_ssize_t>sizeof(float))
     with nogil:
         if threads == 1:
-            for row in range(rows):
-                copy_padded(px + row // out_height * height * width * channels, height, width,
-                            channels, py + row * out_width * channels, row % out_height - top, 1,
-                            -left, out_width)
+            for row in range(out[0] * out[1]):
+                copy_padded(px + row // out[1] * height * width * channels, height, width,
+                            channels, py + row * out[2] * channels, row % out[1] - top, 1, -left,
+                            out[2])
         else:
-            for row in prange(rows, num_threads=threads, schedule="static"):
-                copy_padded(px + row // out_height * height * width * channels, height, width,
-                            channels, py + row * out_width * channels, row % out_height - top, 1,
-                            -left, out_width)
+            for row in prange(out[0] * out[1], num_threads=threads, schedule="static"):
+                copy_padded(px + row // out[1] * height * width * channels, height, width,
+                            channels, py + row * out[2] * channels, row % out[1] - top, 1, -left,
+                            out[2])
 
 
 def copy_channels(x, Py_ssize_t x_first, Py_ssize_t x_channels, y, Py_ssize_t y_first,

@@ -7,6 +7,7 @@ what differs is which rows and columns a pixel's rectangle has, and what they ar
 from cython.parallel cimport prange
 from libc.string cimport memcpy
 
+from .buffers cimport address, address_of_4d
 from .tile cimport real
 
 # Channels that are summed at a time, in double.
@@ -20,38 +21,55 @@ cdef struct Axis:
     const double *weight        # of each position of the source, or of the result
 
 
-def sum_rectangles(const real[:, :, :, ::1] x, real[:, :, :, ::1] y, const long long[:, ::1] rows,
-                   const long long[:, ::1] columns, const double[::1] row_weights,
-                   const double[::1] column_weights, bint of_source, int threads):
+# One thread runs the loop below without OpenMP: to open a parallel region of one thread costs as
+# much as a small array.
+
+
+def sum_rectangles(x, y, rows, columns, row_weights, column_weights, bint of_source, int size,
+                   int threads):
     """y[n, i, j, c] = the sum of x[n, r, s, c] over the rectangle of (i, j), weighted.
 
-    `rows` holds the first and the last row but one of each i, `columns` the same of each j. With
-    `of_source` each x[r, s] is multiplied by row_weights[r] * column_weights[s], else each sum by
-    row_weights[i] * column_weights[j].
+    `rows` holds the first row of each i and then the last but one of each, `columns` the same of
+    each j, in int64. With `of_source` each x[r, s] is multiplied by row_weights[r] *
+    column_weights[s], else each sum by row_weights[i] * column_weights[j], in double. x and y are
+    in C order, floats of `size` bytes.
     """
     cdef Axis vertical, horizontal
-    cdef Py_ssize_t tasks = y.shape[0] * y.shape[1], i
-    cdef Py_ssize_t height = x.shape[1], width = x.shape[2], channels = x.shape[3]
-    cdef Py_ssize_t out_height = y.shape[1], out_width = y.shape[2]
-    cdef const real *px = &x[0, 0, 0, 0]
-    cdef real *py = &y[0, 0, 0, 0]
-    vertical.begin, vertical.end, vertical.weight = &rows[0, 0], &rows[1, 0], &row_weights[0]
-    horizontal.begin, horizontal.end = &columns[0, 0], &columns[1, 0]
-    horizontal.weight = &column_weights[0]
+    cdef Py_ssize_t shape[4]
+    cdef Py_ssize_t out[4]
+    cdef const char *px = address_of_4d(x, shape)
+    cdef char *py = address_of_4d(y, out)
+    cdef Py_ssize_t i
+    vertical.begin = <const long long *>address(rows)
+    vertical.end = vertical.begin + out[1]
+    vertical.weight = <const double *>address(row_weights)
+    horizontal.begin = <const long long *>address(columns)
+    horizontal.end = horizontal.begin + out[2]
+    horizontal.weight = <const double *>address(column_weights)
     with nogil:
         if threads == 1:
-            for i in range(tasks):
-                sum_row(&vertical, &horizontal, px, py, height, width, channels, out_height,
-                        out_width, of_source, i)
+            for i in range(out[0] * out[1]):
+                sum_task(&vertical, &horizontal, px, py, shape, out, of_source, i, size)
         else:
-            for i in prange(tasks, num_threads=threads, schedule="static"):
-                sum_row(&vertical, &horizontal, px, py, height, width, channels, out_height,
-                        out_width, of_source, i)
+            for i in prange(out[0] * out[1], num_threads=threads, schedule="static"):
+                sum_task(&vertical, &horizontal, px, py, shape, out, of_source, i, size)
 
 
-cdef void sum_row(const Axis *rows, const Axis *columns, const real *x, real *y,
-                  Py_ssize_t height, Py_ssize_t width, Py_ssize_t channels, Py_ssize_t out_height,
-                  Py_ssize_t out_width, bint of_source, Py_ssize_t task) noexcept nogil:
+cdef void sum_task(const Axis *rows, const Axis *columns, const char *x, char *y,
+                   const Py_ssize_t *shape, const Py_ssize_t *out, bint of_source,
+                   Py_ssize_t task, int size) noexcept nogil:
+    if size == sizeof(float):
+        sum_row(rows, columns, <const float *>x, <float *>y, shape[1], shape[2], shape[3], out[1],
+                out[2], of_source, task)
+    else:
+        sum_row(rows, columns, <const double *>x, <double *>y, shape[1], shape[2], shape[3],
+                out[1], out[2], of_source, task)
+
+
+cdef inline void sum_row(const Axis *rows, const Axis *columns, const real *x, real *y,
+                         Py_ssize_t height, Py_ssize_t width, Py_ssize_t channels,
+                         Py_ssize_t out_height, Py_ssize_t out_width, bint of_source,
+                         Py_ssize_t task) noexcept nogil:
     """One row of one image of y."""
     cdef Py_ssize_t i = task % out_height, j, block, first
     x += task // out_height * height * width * channels
