@@ -37,14 +37,22 @@ def average_pool(x, y, tuple geometry, bint count_padding, int size, int threads
     cdef const char *px = address_of_4d(x, shape)
     cdef char *py = address_of_4d(y, out)
     cdef Window w = window(geometry, shape[1], shape[2], out[1], out[2], shape[3])
-    cdef Py_ssize_t rows = shape[0] * w.out_height, row
     with nogil:
-        if threads == 1:
-            for row in range(rows):
-                average_task(px, py, &w, row, count_padding, size)
+        if size == sizeof(float):
+            average_all(<const float *>px, <float *>py, &w, shape[0], count_padding, threads)
         else:
-            for row in prange(rows, num_threads=threads, schedule="static"):
-                average_task(px, py, &w, row, count_padding, size)
+            average_all(<const double *>px, <double *>py, &w, shape[0], count_padding, threads)
+
+
+cdef void average_all(const real *x, real *y, const Window *w, Py_ssize_t images,
+                      bint count_padding, int threads) noexcept nogil:
+    cdef Py_ssize_t rows = images * w.out_height, row
+    if threads == 1:
+        for row in range(rows):
+            average_row(x, y, w, row, count_padding)
+    else:
+        for row in prange(rows, num_threads=threads, schedule="static"):
+            average_row(x, y, w, row, count_padding)
 
 
 def average_pool_backward(dy, dx, tuple geometry, bint count_padding, int size, int threads):
@@ -54,30 +62,22 @@ def average_pool_backward(dy, dx, tuple geometry, bint count_padding, int size, 
     cdef const char *pdy = address_of_4d(dy, out)
     cdef char *pdx = address_of_4d(dx, shape)
     cdef Window w = window(geometry, shape[1], shape[2], out[1], out[2], shape[3])
-    cdef Py_ssize_t tasks = shape[0] * ((w.channels + CHANNELS - 1) // CHANNELS), i
     with nogil:
-        if threads == 1:
-            for i in range(tasks):
-                backward_task(pdy, pdx, &w, i, count_padding, size)
+        if size == sizeof(float):
+            backward_all(<const float *>pdy, <float *>pdx, &w, shape[0], count_padding, threads)
         else:
-            for i in prange(tasks, num_threads=threads, schedule="static"):
-                backward_task(pdy, pdx, &w, i, count_padding, size)
+            backward_all(<const double *>pdy, <double *>pdx, &w, shape[0], count_padding, threads)
 
 
-cdef void average_task(const char *x, char *y, const Window *w, Py_ssize_t row,
-                       bint count_padding, int size) noexcept nogil:
-    if size == sizeof(float):
-        average_row(<const float *>x, <float *>y, w, row, count_padding)
+cdef void backward_all(const real *dy, real *dx, const Window *w, Py_ssize_t images,
+                       bint count_padding, int threads) noexcept nogil:
+    cdef Py_ssize_t tasks = images * ((w.channels + CHANNELS - 1) // CHANNELS), i
+    if threads == 1:
+        for i in range(tasks):
+            average_backward(dy, dx, w, i, count_padding)
     else:
-        average_row(<const double *>x, <double *>y, w, row, count_padding)
-
-
-cdef void backward_task(const char *dy, char *dx, const Window *w, Py_ssize_t task,
-                        bint count_padding, int size) noexcept nogil:
-    if size == sizeof(float):
-        average_backward(<const float *>dy, <float *>dx, w, task, count_padding)
-    else:
-        average_backward(<const double *>dy, <double *>dx, w, task, count_padding)
+        for i in prange(tasks, num_threads=threads, schedule="static"):
+            average_backward(dy, dx, w, i, count_padding)
 
 
 cdef inline Py_ssize_t span(Py_ssize_t start, Py_ssize_t kernel, Py_ssize_t size, Py_ssize_t pad,
@@ -145,22 +145,22 @@ def mean_pixels(x, y, Py_ssize_t images, Py_ssize_t pixels, Py_ssize_t channels,
     """y[n, c] = the mean of x[n, p, c] over all pixels p, summed in double."""
     cdef const char *px = address(x)
     cdef char *py = address(y)
-    cdef Py_ssize_t tasks = images * ((channels + CHANNELS - 1) // CHANNELS), i
     with nogil:
-        if threads == 1:
-            for i in range(tasks):
-                mean_task(px, py, pixels, channels, i, size)
+        if size == sizeof(float):
+            mean_all(<const float *>px, <float *>py, images, pixels, channels, threads)
         else:
-            for i in prange(tasks, num_threads=threads, schedule="static"):
-                mean_task(px, py, pixels, channels, i, size)
+            mean_all(<const double *>px, <double *>py, images, pixels, channels, threads)
 
 
-cdef void mean_task(const char *x, char *y, Py_ssize_t pixels, Py_ssize_t channels,
-                    Py_ssize_t task, int size) noexcept nogil:
-    if size == sizeof(float):
-        mean_block(<const float *>x, <float *>y, pixels, channels, task)
+cdef void mean_all(const real *x, real *y, Py_ssize_t images, Py_ssize_t pixels,
+                   Py_ssize_t channels, int threads) noexcept nogil:
+    cdef Py_ssize_t tasks = images * ((channels + CHANNELS - 1) // CHANNELS), i
+    if threads == 1:
+        for i in range(tasks):
+            mean_block(x, y, pixels, channels, i)
     else:
-        mean_block(<const double *>x, <double *>y, pixels, channels, task)
+        for i in prange(tasks, num_threads=threads, schedule="static"):
+            mean_block(x, y, pixels, channels, i)
 
 
 cdef inline void mean_block(const real *x, real *y, Py_ssize_t pixels, Py_ssize_t channels,
@@ -184,26 +184,26 @@ def spread_pixels(dy, dx, Py_ssize_t images, Py_ssize_t pixels, Py_ssize_t chann
     """dx[n, p, c] = dy[n, c] / pixels."""
     cdef const char *pdy = address(dy)
     cdef char *pdx = address(dx)
-    cdef Py_ssize_t i
     with nogil:
-        if threads == 1:
-            for i in range(images):
-                spread_task(pdy, pdx, pixels, channels, i, size)
+        if size == sizeof(float):
+            spread_all(<const float *>pdy, <float *>pdx, images, pixels, channels, threads)
         else:
-            for i in prange(images, num_threads=threads, schedule="static"):
-                spread_task(pdy, pdx, pixels, channels, i, size)
+            spread_all(<const double *>pdy, <double *>pdx, images, pixels, channels, threads)
 
 
-cdef void spread_task(const char *dy, char *dx, Py_ssize_t pixels, Py_ssize_t channels,
-                      Py_ssize_t image, int size) noexcept nogil:
-    if size == sizeof(float):
-        spread_image(<const float *>dy, <float *>dx, pixels, channels, image)
+cdef void spread_all(const real *dy, real *dx, Py_ssize_t images, Py_ssize_t pixels,
+                     Py_ssize_t channels, int threads) noexcept nogil:
+    cdef Py_ssize_t i
+    if threads == 1:
+        for i in range(images):
+            spread_image(dy, dx, pixels, channels, i)
     else:
-        spread_image(<const double *>dy, <double *>dx, pixels, channels, image)
+        for i in prange(images, num_threads=threads, schedule="static"):
+            spread_image(dy, dx, pixels, channels, i)
 
 
-cdef void spread_image(const real *dy, real *dx, Py_ssize_t pixels, Py_ssize_t channels,
-                       Py_ssize_t image) noexcept nogil:
+cdef inline void spread_image(const real *dy, real *dx, Py_ssize_t pixels, Py_ssize_t channels,
+                              Py_ssize_t image) noexcept nogil:
     cdef Py_ssize_t p, c
     cdef real share
     dy, dx = dy + image * channels, dx + image * pixels * channels
