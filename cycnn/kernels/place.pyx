@@ -23,19 +23,21 @@ def pad(x, y, Py_ssize_t top, Py_ssize_t left, Py_ssize_t itemsize, int threads)
     # Nothing is calculated, so doubles are moved as two floats each.
     cdef const float *px = <const float *>address_of_4d(x, shape)
     cdef float *py = <float *>address_of_4d(y, out)
-    cdef Py_ssize_t height = shape[1], width = shape[2], row
     cdef Py_ssize_t channels = shape[3] * (itemsize // <Py_ssize_t>sizeof(float))
+    # Taken out of the arrays: for all that the compiler knows, memcpy might write to those.
+    cdef Py_ssize_t height = shape[1], width = shape[2], out_height = out[1], out_width = out[2]
+    cdef Py_ssize_t rows = out[0] * out_height, row
     with nogil:
         if threads == 1:
-            for row in range(out[0] * out[1]):
-                copy_padded(px + row // out[1] * height * width * channels, height, width,
-                            channels, py + row * out[2] * channels, row % out[1] - top, 1, -left,
-                            out[2])
+            for row in range(rows):
+                copy_padded(px + row // out_height * height * width * channels, height, width,
+                            channels, py + row * out_width * channels, row % out_height - top, 1,
+                            -left, out_width)
         else:
-            for row in prange(out[0] * out[1], num_threads=threads, schedule="static"):
-                copy_padded(px + row // out[1] * height * width * channels, height, width,
-                            channels, py + row * out[2] * channels, row % out[1] - top, 1, -left,
-                            out[2])
+            for row in prange(rows, num_threads=threads, schedule="static"):
+                copy_padded(px + row // out_height * height * width * channels, height, width,
+                            channels, py + row * out_width * channels, row % out_height - top, 1,
+                            -left, out_width)
 
 
 def copy_channels(x, Py_ssize_t x_first, Py_ssize_t x_channels, y, Py_ssize_t y_first,
