@@ -4,37 +4,36 @@ Environment: CYCNN_DEBUG=1 builds with bounds checks and without optimisation; C
 (or several, with commas) builds only these instruction sets, which is quicker while developing.
 """
 
-import copy
 import os
 import re
-import subprocess
+import runpy
 import sys
 import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from shutil import rmtree
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer_group
 
 KERNELS = Path("cycnn/kernels")
 GENERATED = Path("build/cython")
 DEBUG = os.environ.get("CYCNN_DEBUG") == "1"
 MSVC = sys.platform == "win32" and "mingw" not in sysconfig.get_platform()
 
-# Built once, for any processor: the one that decides which of the others to load, and those that
-# wider vectors do not help, as they look at arrays, leave copying to memcpy, or call the others.
-# What Python calls was up to half of a kernel's machine code: large ones leave it to the latter.
-COMMON = ["cpu", "arrays", "place", "convolution", "pooling", "api"]
-KERNEL_NAMES = sorted(path.stem for path in KERNELS.glob("*.pyx") if path.stem not in COMMON)
+ONCE, EACH, built_for = map(runpy.run_path(str(KERNELS / "levels.py")).get,
+                            ("ONCE", "EACH", "built_for"))
 
-# The folder of a build -> its compiler flags. kernels/__init__.py picks the folder.
+# The library of a build -> its compiler flags. kernels/__init__.py picks the library.
 X86_LEVELS = {
     "baseline": [] if MSVC else ["-march=x86-64-v2"],
     "avx2": ["/arch:AVX2"] if MSVC else ["-march=x86-64-v3"],
     "avx512": ["/arch:AVX512"] if MSVC else ["-march=x86-64-v4", "-mprefer-vector-width=512"],
 }
-# The folder of a build -> a program that a compiler must be able to build for it.
+# The library of a build -> a program that a compiler must be able to build for it.
 EMPTY = "int main(void) { return 0; }\n"
 PROBES = {
     "baseline": EMPTY,
@@ -49,13 +48,6 @@ IS_X86_64 = sysconfig.get_platform().endswith(("x86_64", "amd64"))
 LEVELS = X86_LEVELS if IS_X86_64 else {"baseline": []}
 if os.environ.get("CYCNN_BUILD"):
     LEVELS = {level: LEVELS[level] for level in os.environ["CYCNN_BUILD"].split(",")}
-
-# Kernels that wait for memory and not for arithmetic. Vectors twice as wide were measured to gain
-# nothing there, so that processors with AVX-512 use the builds for AVX2.
-NO_FASTER = {"add", "augment", "clip", "fold", "layout", "loss", "norm", "resample", "update"}
-BUILT = {level: [name for name in KERNEL_NAMES
-                 if not (level == "avx512" and "avx2" in LEVELS and name in NO_FASTER)]
-         for level in LEVELS}
 
 # Explicit fused multiply-adds and these two flags are all the freedom the kernels need. Never
 # -ffast-math: its link-time form changes the float mode of the whole process.
@@ -76,28 +68,21 @@ DIRECTIVES = {
     "wraparound": False,
     "cdivision": True,
     "freethreading_compatible": True,
+    "binding": False,           # plain built-in functions: less code for each
 }
 
 
 def generate_sources():
     """Translate every .pyx to C, once, and return {module name: C file}."""
     modules = [Extension(f"cycnn.kernels.{name}", [str(KERNELS / f"{name}.pyx")])
-               for name in COMMON + KERNEL_NAMES]
-    # Memoryview support is 100 KB of machine code a module; it is built once and shared.
-    shared = GENERATED / "_cyutility.c"
-    shared.parent.mkdir(parents=True, exist_ok=True)
-    if not shared.exists():
-        subprocess.run([sys.executable, "-m", "cython", f"--generate-shared={shared}",
-                        "--module-name", "cycnn.kernels._cyutility"], check=True)
+               for name in ONCE + EACH]
     translated = cythonize(modules, build_dir=str(GENERATED), compiler_directives=DIRECTIVES,
-                           nthreads=os.cpu_count(),
-                           shared_utility_qualified_name="cycnn.kernels._cyutility")
+                           nthreads=os.cpu_count())
     # Cython copies headers beside the C files, where the compiler would look first: and find, after
     # a change, the old one.
     for copied in (GENERATED / KERNELS).glob("*.h"):
         copied.unlink()
-    return {"_cyutility": str(shared),
-            **{module.name.rpartition(".")[2]: module.sources[0] for module in translated}}
+    return {module.name.rpartition(".")[2]: module.sources[0] for module in translated}
 
 
 def headers_of(name):
@@ -118,18 +103,17 @@ def headers_of(name):
 def extensions():
     sources = generate_sources()
 
-    def extension(folder, name, flags):
-        return Extension(f"cycnn.kernels.{folder}{name}", [sources[name]],
-                         depends=headers_of(name),
+    def extension(name, kernels, flags):
+        return Extension(f"cycnn.kernels.{name}", [sources[kernel] for kernel in kernels],
                          include_dirs=[str(KERNELS)], extra_compile_args=FLAGS + flags)
 
-    return ([extension("", name, []) for name in ["_cyutility", *COMMON]]
-            + [extension(f"{level}.", name, flags)
-               for level, flags in LEVELS.items() for name in BUILT[level]])
+    return ([extension(name, [name], []) for name in ONCE]
+            + [extension(level, built_for(level, LEVELS), flags)
+               for level, flags in LEVELS.items()])
 
 
 class BuildKernels(build_ext):
-    """build_ext with OpenMP where there is one, and one object folder per instruction set."""
+    """build_ext with OpenMP where there is one, and several modules in one library."""
 
     def finalize_options(self):
         super().finalize_options()
@@ -139,36 +123,47 @@ class BuildKernels(build_ext):
         compile_flags, link_flags = self.openmp_flags()
         unknown = [level for level, flags in LEVELS.items() if not self.links(PROBES[level], flags)]
         self.extensions = [extension for extension in self.extensions
-                           if extension.name.split(".")[2] not in unknown]
+                           if extension.name.rpartition(".")[2] not in unknown]
         if not MSVC and not DEBUG and self.links(EMPTY, ["-Werror", *VECTORS]):
             compile_flags = [*compile_flags, *VECTORS]
-        # A wheel leaves out the names of functions that only a debugger or a profiler would read: a
-        # fourteenth of its size. What is built in place keeps them.
+        # A wheel leaves out what only a debugger or a profiler would read: an eighth of its size.
+        # What is built in place keeps it.
         if sys.platform == "linux" and not DEBUG and not self.inplace:
+            compile_flags = [*compile_flags, "-fno-asynchronous-unwind-tables"]
             link_flags = [*link_flags, "-Wl,-s"]
-        for extension in self.extensions:
-            extension.extra_compile_args += compile_flags
-            extension.extra_link_args += link_flags
         print("cycnn: building " + ", ".join(level for level in LEVELS if level not in unknown)
               + "".join(f", not {level}, which the compiler cannot" for level in unknown) + "; "
               + ("threads by OpenMP" if compile_flags else "no OpenMP found, so one thread only"),
               flush=True)
+        with ThreadPoolExecutor(self.parallel) as threads:
+            for extension in self.extensions:
+                extension.extra_compile_args += compile_flags
+                extension.extra_link_args += link_flags
+                extension.extra_objects = [threads.submit(self.compiled, extension, source)
+                                           for source in extension.sources]
+        # All that is left to setuptools is to link.
+        for extension in self.extensions:
+            extension.extra_objects = [task.result() for task in extension.extra_objects]
+            extension.depends, extension.sources = extension.extra_objects, []
         super().build_extensions()
 
-    def copy_extensions_to_source(self):
-        for level in {extension.name.split(".")[2] for extension in self.extensions} & {*LEVELS}:
-            Path(KERNELS, level).mkdir(exist_ok=True)
-            # What an older build left here would be found before the build that is to be used.
-            for left in Path(KERNELS, level).iterdir():
-                if left.name.partition(".")[0] not in BUILT[level]:
-                    left.unlink()
-        super().copy_extensions_to_source()
+    def compiled(self, extension, source):
+        """The object file of a C file: made if that or a header that it includes is newer."""
+        folder = os.path.join(self.build_temp, extension.name)     # the levels share their C files
+        [made] = self.compiler.object_filenames([source], output_dir=folder)
+        if self.force or newer_group([source, *headers_of(Path(source).stem)], made):
+            self.compiler.compile([source], output_dir=folder, include_dirs=extension.include_dirs,
+                                  debug=self.debug, extra_postargs=extension.extra_compile_args)
+        return made
 
-    def build_extension(self, extension):
-        # The levels share their C files: in one folder, the second object would replace the first.
-        single = copy.copy(self)
-        single.build_temp = os.path.join(self.build_temp, extension.name)
-        super(BuildKernels, single).build_extension(extension)
+    def get_export_symbols(self, extension):
+        return []               # each module's PyInit function exports itself
+
+    def copy_extensions_to_source(self):
+        # An older build's folders, which would be taken for packages.
+        for level in X86_LEVELS:
+            rmtree(KERNELS / level, ignore_errors=True)
+        super().copy_extensions_to_source()
 
     def openmp_flags(self):
         """Compile and link flags for OpenMP; none where the compiler has none."""

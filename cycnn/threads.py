@@ -1,7 +1,5 @@
 """How many threads the kernels use, and what this installation is made of."""
 
-import os
-
 from . import kernels
 from .functional import _check
 from .kernels import cpu
@@ -76,14 +74,13 @@ def _config():
 
     from . import __version__
 
-    folder = os.path.dirname(kernels.__file__)
     return {
         "cycnn": __version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "instruction set": kernels.isa,
-        "built for": [isa for isa in cpu.FEATURES if os.path.isdir(os.path.join(folder, isa))],
+        "built for": list(kernels.libraries),
         "processor runs": cpu.supported_levels(cpu.feature_words()),
         "threads": get_num_threads(),
         "openmp": cpu.openmp_version() or "none: one thread only",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import cycnn as cn
+from cycnn.kernels import levels
 from helpers import TESTS
 
 ROOT = TESTS.parent
@@ -92,6 +93,13 @@ def test_the_version_is_the_same_everywhere(project):
     newest = re.search(r"^## \[(\d\S*)\] - (unreleased|\d{4}-\d\d-\d\d)$",
                        text_of("CHANGELOG.md"), re.MULTILINE)
     assert cited == newest[1] == cn.__version__
+
+
+def test_every_kernel_is_built():
+    assert sorted([*levels.ONCE, *levels.EACH]) == sorted(
+        file.stem for file in (ROOT / "cycnn/kernels").glob("*.pyx"))
+    assert set(levels.NO_FASTER) < set(levels.EACH)
+    assert levels.built_for("avx512", ["avx512"]) == levels.built_for("avx2", []) == levels.EACH
 
 
 def test_every_package_is_installed(project):

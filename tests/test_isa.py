@@ -1,11 +1,11 @@
 """Every instruction set that was built here computes right; the choice among them is safe."""
 
+import importlib
 import os
 import platform
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +13,8 @@ from cycnn import kernels
 from cycnn.kernels import cpu
 from helpers import TESTS, run_python
 
-FOLDER = Path(kernels.__file__).parent
 IS_X86_64 = platform.machine().lower() in ("x86_64", "amd64")
-BUILT = [level for level in cpu.FEATURES if (FOLDER / level).is_dir()]
+BUILT = list(kernels.libraries)
 USABLE = [level for level in cpu.supported_levels(cpu.feature_words()) if level in BUILT]
 
 KERNEL_TESTS = ["test_conv.py", "test_conv_strips.py", "test_winograd.py", "test_chain.py",
@@ -53,6 +52,16 @@ def test_unknown_name(name):
     assert done.returncode == 1
     assert f"ImportError: CYCNN_ISA={name!r} is unknown" in done.stderr
     assert USABLE[0] in done.stderr                     # it says what can be chosen
+
+
+def test_where_the_modules_are():
+    """Each kernel comes from the chosen library, or from that for AVX2 where that is as good."""
+    from cycnn.kernels import conv, norm
+    assert conv.__file__ == kernels.libraries[kernels.isa]
+    shared = kernels.isa == "avx512" and "avx2" in BUILT
+    assert norm.__file__ == kernels.libraries["avx2" if shared else kernels.isa]
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'cycnn.kernels.conv3d'"):
+        importlib.import_module("cycnn.kernels.conv3d")
 
 
 # --- the choice, for processors that are not here ------------------------------------------

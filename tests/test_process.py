@@ -89,7 +89,7 @@ def test_flags_of_the_build():
     strings = [node.value for node in ast.walk(ast.parse(SETUP.read_text()))
                if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     flags = [text for text in strings if text.startswith(("-", "/")) and " " not in text]
-    assert {"-O3", "/O2", "-march=x86-64-v2", "-march=x86-64-v3", "-march=x86-64-v4"} <= set(flags)
+    assert {"-O2", "/O2", "-march=x86-64-v2", "-march=x86-64-v3", "-march=x86-64-v4"} <= set(flags)
     assert not [flag for flag in flags if any(word in flag for word in FORBIDDEN)]
     assert {flag for flag in flags if flag.startswith(("-march", "-mcpu", "-mtune", "/arch"))} == {
         "-march=x86-64-v2", "-march=x86-64-v3", "-march=x86-64-v4", "/arch:AVX2", "/arch:AVX512"}

@@ -1,15 +1,18 @@
 """The compiled room: convolution, pooling and the other loops over numbers.
 
-Every `.pyx` here but a few (`COMMON` in setup.py) is built once per instruction set, into a folder
-of its own. This file picks the folder for the processor at hand and puts it on the package's search
-path, so that `cycnn.kernels.conv` is that processor's build: for `import` and for Cython's
-`cimport` alike. The folders of lesser instruction sets follow: a build that wider vectors would
-not make faster is there alone.
+Every `.pyx` here but a few is built once per instruction set (`levels.py` says which), all of them
+into one library: `avx2.*.so`, for example. This file picks the library for the processor at hand,
+and tells Python that its modules are there, so that `cycnn.kernels.conv` is that processor's build:
+for `import` and for Cython's `cimport` alike.
 
 Kernels trust what they get. :mod:`cycnn.functional` is where arguments are checked.
 """
 
 import os
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
+
+from .levels import EACH, built_for
 
 _MISSING = ("cycnn's compiled kernels are missing here ({}): this is a source folder. Run "
             "'pip install -e .' in it, or leave it and import an installed cycnn")
@@ -77,14 +80,29 @@ def _lacking(words, level):
 
 
 _here = os.path.dirname(__file__)
+#: Instruction set -> its library: those that this installation was built for.
+libraries = {level: file for level in cpu.FEATURES for suffix in EXTENSION_SUFFIXES
+             if os.path.isfile(file := os.path.join(_here, level + suffix))}
 #: The instruction set in use.
-isa = choose_isa(
-    cpu.feature_words(),
-    [level for level in cpu.FEATURES if os.path.isdir(os.path.join(_here, level))],
-    os.environ.get("CYCNN_ISA"),
-)
-_levels = list(cpu.FEATURES)
-__path__[:0] = [os.path.join(_here, level) for level in _levels[_levels.index(isa)::-1]]
+isa = choose_isa(cpu.feature_words(), list(libraries), os.environ.get("CYCNN_ISA"))
+_own = built_for(isa, libraries)
+
+
+class _Kernels:
+    """Finds the modules that share a library; Python would look for one with a module's name."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        package, _, kernel = name.rpartition(".")
+        if package != __name__ or kernel not in EACH:
+            return None
+        file = libraries[isa if kernel in _own else "avx2"]
+        spec = ModuleSpec(name, ExtensionFileLoader(name, file), origin=file)
+        spec.has_location = True
+        return spec
+
+
+sys.meta_path.insert(0, _Kernels)
 
 #: What `api` asks how a convolution or a pool is to be done, by name. Nothing in this room decides:
 #: `cycnn.functional` lays its rules in here.
