@@ -24,8 +24,8 @@ GENERATED = Path("build/cython")
 DEBUG = os.environ.get("CYCNN_DEBUG") == "1"
 MSVC = sys.platform == "win32" and "mingw" not in sysconfig.get_platform()
 
-ONCE, EACH, built_for = map(runpy.run_path(str(KERNELS / "levels.py")).get,
-                            ("ONCE", "EACH", "built_for"))
+ONCE, EACH, SMALL, built_for = map(runpy.run_path(str(KERNELS / "levels.py")).get,
+                                   ("ONCE", "EACH", "SMALL", "built_for"))
 
 # The library of a build -> its compiler flags. kernels/__init__.py picks the library.
 X86_LEVELS = {
@@ -57,6 +57,7 @@ elif DEBUG:
     FLAGS = ["-O1", "-g"]
 else:
     FLAGS = ["-O2", "-g0", "-fno-math-errno", "-fno-trapping-math"]
+FOR_SIZE = [] if DEBUG else ["/O1"] if MSVC else ["-Os"]
 # GCC's -O2 leaves loops of unknown length alone; clang vectorises them, and knows no such flags.
 # Beside these -O3 makes code a fifth larger, and nothing faster.
 VECTORS = ["-ftree-vectorize", "-fvect-cost-model=dynamic"]
@@ -119,6 +120,10 @@ class BuildKernels(build_ext):
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
 
+    def run(self):
+        self.keep_names = self.inplace          # setuptools says False while it builds
+        super().run()
+
     def build_extensions(self):
         compile_flags, link_flags = self.openmp_flags()
         unknown = [level for level, flags in LEVELS.items() if not self.links(PROBES[level], flags)]
@@ -128,7 +133,7 @@ class BuildKernels(build_ext):
             compile_flags = [*compile_flags, *VECTORS]
         # A wheel leaves out what only a debugger or a profiler would read: an eighth of its size.
         # What is built in place keeps it.
-        if sys.platform == "linux" and not DEBUG and not self.inplace:
+        if sys.platform == "linux" and not DEBUG and not self.keep_names:
             compile_flags = [*compile_flags, "-fno-asynchronous-unwind-tables"]
             link_flags = [*link_flags, "-Wl,-s"]
         print("cycnn: building " + ", ".join(level for level in LEVELS if level not in unknown)
@@ -151,9 +156,12 @@ class BuildKernels(build_ext):
         """The object file of a C file: made if that or a header that it includes is newer."""
         folder = os.path.join(self.build_temp, extension.name)     # the levels share their C files
         [made] = self.compiler.object_filenames([source], output_dir=folder)
-        if self.force or newer_group([source, *headers_of(Path(source).stem)], made):
-            self.compiler.compile([source], output_dir=folder, include_dirs=extension.include_dirs,
-                                  debug=self.debug, extra_postargs=extension.extra_compile_args)
+        kernel, library = Path(source).stem, extension.name.rpartition(".")[2]
+        small = kernel in SMALL.get("once" if library in ONCE else library, [])
+        if self.force or newer_group([source, *headers_of(kernel)], made):
+            self.compiler.compile(
+                [source], output_dir=folder, include_dirs=extension.include_dirs, debug=self.debug,
+                extra_postargs=extension.extra_compile_args + (FOR_SIZE if small else []))
         return made
 
     def get_export_symbols(self, extension):

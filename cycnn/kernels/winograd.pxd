@@ -27,11 +27,6 @@ cdef extern from "winograd.h":
         const void **gradients
         const unsigned char **winners
 
-    void f32_winograd_input(int n, const winograd_patch *d, float *v, Py_ssize_t point,
-                            Py_ssize_t vectors) noexcept nogil
-    void f64_winograd_input(int n, const winograd_patch *d, double *v, Py_ssize_t point,
-                            Py_ssize_t vectors) noexcept nogil
-
 
 cdef extern from "winners.h":
     int NO_WINNER
@@ -139,14 +134,9 @@ cdef inline void find_windows(const Images *images, const real *pixels, Py_ssize
                 patch.winners[i * WINDOWS + j] = <const unsigned char *>images.nothing
 
 
-cdef inline void winograd_input(int n, const winograd_patch *d, real *v, Py_ssize_t point,
-                                Py_ssize_t vectors) noexcept nogil:
-    if real is float:
-        f32_winograd_input(n, d, v, point, vectors)
-    else:
-        f64_winograd_input(n, d, v, point, vectors)
-
-
+# Not inline: it is a sixth of all machine code there is, and is there once.
+cdef void winograd_input(int n, const winograd_patch *d, real *v, Py_ssize_t point,
+                         Py_ssize_t vectors) noexcept nogil
 cdef int forward_pass(const Convolution *c, const real *x, const real *weight, const real *bias,
                       real *y, unsigned char *winners, bint relu, bint pool,
                       int threads) except -1 nogil

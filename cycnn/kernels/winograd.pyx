@@ -20,6 +20,10 @@ from .convolution cimport Convolution
 from .tile cimport TILE_FROM_ZERO, TILE_ROWS_2, lanes_of, real, tile_rows, tile_sum
 
 cdef extern from "winograd.h":
+    void f32_winograd_input(int n, const winograd_patch *d, float *v, Py_ssize_t point,
+                            Py_ssize_t vectors) noexcept nogil
+    void f64_winograd_input(int n, const winograd_patch *d, double *v, Py_ssize_t point,
+                            Py_ssize_t vectors) noexcept nogil
     void f32_winograd_weight(int n, const float *g, Py_ssize_t tap, float *u,
                              Py_ssize_t point) noexcept nogil
     void f64_winograd_weight(int n, const double *g, Py_ssize_t tap, double *u,
@@ -212,6 +216,15 @@ cdef void sweep_block(const Winograd *w, const real *points, const real *bias, r
             tile_outputs(w, products + t * product_tile, width, bias + first if bias else NULL,
                          dst, winners, positive, begin + t, first)
         first += w.width
+
+
+cdef void winograd_input(int n, const winograd_patch *d, real *v, Py_ssize_t point,
+                         Py_ssize_t vectors) noexcept nogil:
+    """The values of n * n pixels, of whole vectors."""
+    if real is float:
+        f32_winograd_input(n, d, v, point, vectors)
+    else:
+        f64_winograd_input(n, d, v, point, vectors)
 
 
 cdef inline void tile_values(const Winograd *w, Py_ssize_t tile, real *buffer,
