@@ -80,9 +80,10 @@ def _lacking(words, level):
 
 
 _here = os.path.dirname(__file__)
+_files = set(os.listdir(_here))
 #: Instruction set -> its library: those that this installation was built for.
-libraries = {level: file for level in cpu.FEATURES for suffix in EXTENSION_SUFFIXES
-             if os.path.isfile(file := os.path.join(_here, level + suffix))}
+libraries = {level: os.path.join(_here, level + suffix) for level in cpu.FEATURES
+             for suffix in EXTENSION_SUFFIXES if level + suffix in _files}
 #: The instruction set in use.
 isa = choose_isa(cpu.feature_words(), list(libraries), os.environ.get("CYCNN_ISA"))
 _own = built_for(isa, libraries)
