@@ -46,6 +46,8 @@ PROBES = {
 }
 IS_X86_64 = sysconfig.get_platform().endswith(("x86_64", "amd64"))
 LEVELS = X86_LEVELS if IS_X86_64 else {"baseline": []}
+if not IS_X86_64:
+    SMALL = {}                  # the baseline of other processors is the best that there is
 if os.environ.get("CYCNN_BUILD"):
     LEVELS = {level: LEVELS[level] for level in os.environ["CYCNN_BUILD"].split(",")}
 
@@ -157,7 +159,7 @@ class BuildKernels(build_ext):
         folder = os.path.join(self.build_temp, extension.name)     # the levels share their C files
         [made] = self.compiler.object_filenames([source], output_dir=folder)
         kernel, library = Path(source).stem, extension.name.rpartition(".")[2]
-        small = kernel in SMALL.get("once" if library in ONCE else library, [])
+        small = kernel in (ONCE if library in ONCE else SMALL.get(library, []))
         if self.force or newer_group([source, *headers_of(kernel)], made):
             self.compiler.compile(
                 [source], output_dir=folder, include_dirs=extension.include_dirs, debug=self.debug,
