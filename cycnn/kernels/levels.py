@@ -19,8 +19,8 @@ EACH = [
 # to gain nothing there: processors with AVX-512 use the builds for AVX2, where there are such.
 NO_FASTER = ["add", "augment", "clip", "fold", "layout", "loss", "norm", "resample", "update"]
 
-# Built for size, as all that is built once is: kernels that are written in vectors as they stand, for
-# the x86 processors from before 2013 that have no AVX2. They lose a few percent.
+# Built for size, as all that is built once is: kernels that are written in vectors as they stand,
+# for the x86 processors from before 2013 that have no AVX2. They lose a few percent.
 SMALL = {"baseline": ["conv", "conv_weight", "depthwise", "pool", "strips", "strips_weight",
                       "strips_winograd", "strips_winograd_weight", "winograd", "winograd_weight"]}
 
