@@ -54,7 +54,7 @@ def test_without_equal_ones_it_is_the_max_pool(module, rng):
 def test_it_learns_as_the_loops_do(newer, module, digits):
     """From the same weights: the untied biases and the padding of one, neither of the other."""
     seed, loops, few = module("seed_000_same_padding"), module("loops"), digits[:4]
-    weights = seed.first_weights(8, 8, newer, 3)
+    weights = seed.first_weights((8, 8), newer, 3)
     bias = {"padding": "same", "untied_bias": 8} if newer else {}
     model = cn.Sequential(cn.Conv2d(1, 8, 5, **bias), *[cn.ReLU()] * newer, cn.MaxPool2d(2),
                           cn.Flatten(), cn.Linear(weights[2].shape[1], 10))
