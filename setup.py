@@ -127,7 +127,8 @@ class BuildKernels(build_ext):
         super().run()
 
     def build_extensions(self):
-        compile_flags, link_flags = self.openmp_flags()
+        openmp, link_flags = self.openmp_flags()
+        compile_flags = openmp
         unknown = [level for level, flags in LEVELS.items() if not self.links(PROBES[level], flags)]
         self.extensions = [extension for extension in self.extensions
                            if extension.name.rpartition(".")[2] not in unknown]
@@ -140,7 +141,7 @@ class BuildKernels(build_ext):
             link_flags = [*link_flags, "-Wl,-s"]
         print("cycnn: building " + ", ".join(level for level in LEVELS if level not in unknown)
               + "".join(f", not {level}, which the compiler cannot" for level in unknown) + "; "
-              + ("threads by OpenMP" if compile_flags else "no OpenMP found, so one thread only"),
+              + ("threads by OpenMP" if openmp else "no OpenMP found, so one thread only"),
               flush=True)
         with ThreadPoolExecutor(self.parallel) as threads:
             for extension in self.extensions:
@@ -159,7 +160,7 @@ class BuildKernels(build_ext):
         folder = os.path.join(self.build_temp, extension.name)     # the levels share their C files
         [made] = self.compiler.object_filenames([source], output_dir=folder)
         kernel, library = Path(source).stem, extension.name.rpartition(".")[2]
-        small = kernel in (ONCE if library in ONCE else SMALL.get(library, []))
+        small = library in ONCE or kernel in SMALL.get(library, [])
         if self.force or newer_group([source, *headers_of(kernel)], made):
             self.compiler.compile(
                 [source], output_dir=folder, include_dirs=extension.include_dirs, debug=self.debug,
