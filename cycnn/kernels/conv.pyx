@@ -157,7 +157,7 @@ cdef void run_task(const Sweep *s, const real *src, real *dst, const real *packe
     cdef Ahead ahead
     if s.direct:
         base += src_row * s.row_length + s.first_column * s.src_channels
-        ahead.parts = 0     # it sends for its own rows
+        ahead.part = ahead.parts = 0    # it sends for its own rows
     else:
         copy_padded(base, s.rows.src_size, s.columns.src_size, s.src_channels, src_buffer, src_row,
                     (end - 1 - begin) * s.rows.src_step + s.rows.extent + 1, s.first_column,
