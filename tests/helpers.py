@@ -40,6 +40,13 @@ def whole(rng, dtype, *shape):
     return rng.integers(-4, 5, shape).astype(dtype)
 
 
+IMAGE_KINDS = [np.uint8, np.float32, np.float64]
+
+
+def images_of(kind, *shape, seed=0):
+    return np.random.default_rng(seed).integers(1, 256, shape).astype(kind)
+
+
 # --- memory layouts ------------------------------------------------------------------------
 
 def channels_last(x):

@@ -22,7 +22,7 @@ KERNEL_TESTS = ["test_conv.py", "test_conv_strips.py", "test_winograd.py", "test
                 "test_pool.py", "test_linear.py", "test_activation.py", "test_loss.py",
                 "test_update.py", "test_norm.py", "test_resample.py", "test_conv_transpose.py",
                 "test_dropout.py", "test_inference.py", "test_winograd_strips.py",
-                "test_augment.py", "test_embedding.py"]
+                "test_augment.py", "test_augment_functions.py", "test_embedding.py"]
 
 
 def test_the_best_one_is_loaded():

@@ -2,6 +2,7 @@
 
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,30 @@ from .pool import SQUARE, maximum, spread_winners
 # The families of kernels, along channels and in strips of images: direct ones, Winograd's.
 _DIRECT = kernel.DIRECT, kernel.STRIPS
 _WINOGRAD = kernel.WINOGRAD, kernel.STRIPS_WINOGRAD
+
+
+class Kernels(NamedTuple):
+    """What computes one pass.
+
+    Attributes
+    ----------
+    family : int
+        As `kernels/convolution.pxd` numbers them.
+    pools : bool
+        Whether they take the 2 x 2 max-pool behind the convolution along: compute it, or start from
+        the gradient behind it.
+    """
+
+    family: int
+    pools: bool
+
+
+class Passes(NamedTuple):
+    """Kernels of each pass: (the direct ones, Winograd's)."""
+
+    forward: tuple
+    input_gradient: tuple
+    weight_gradient: tuple
 
 
 class Plan:
@@ -35,17 +60,9 @@ class Plan:
         Multiply-adds of one pass.
     winograd : _algorithm.Winograd or None
         For which passes Winograd's algorithm is faster; None: not possible.
-    winograd_forward, winograd_input_gradient, winograd_weight_gradient : int
-        The family of its kernels, as `kernels/convolution.pxd` numbers them.
-    forward, input_gradient, weight_gradient : int
-        That of the direct kernels.
+    kernels : Passes
     window : tuple
-        What they are told of the shapes: OH, OW, options.
-    pools, weight_reads_winners, input_reads_winners : bool
-        Whether the direct kernels pool what they compute (depthwise ones do not), and whether the
-        two of the backward pass start from the gradient behind a pool.
-    winograd_weight_reads_winners, winograd_input_reads_winners : bool
-        The same of Winograd's.
+        What kernels are told of the shapes: OH, OW, options.
     new_y, new_dx, new_dweight, new_dbias
         What makes the arrays to be filled.
     pool : pool.MaxPlan or None
@@ -61,38 +78,35 @@ class Plan:
         self.dtype, self.options = dtype, options
         self.window = (oh, ow, *options)
         self.work = n * oh * ow * math.prod(weight_shape)
-        self.winograd = _algorithm.winograd_pays(out_shape, x_shape, weight_shape, options,
-                                                 dtype.itemsize)
         shapes = out_shape, x_shape, weight_shape, options, dtype.itemsize
-        self.choose_winograd_kernels(shapes)
-        # Without images no kernel is called.
-        self.pools = not c == k == options[-1] > 1
-        self.forward = _DIRECT[n > 0 and _algorithm.forward_in_strips(*shapes)]
-        self.input_reads_winners = n > 0 and _algorithm.input_gradient_in_strips(*shapes)
-        self.input_gradient = _DIRECT[self.input_reads_winners]
-        self.weight_reads_winners = n > 0 and _algorithm.weight_gradient_in_strips(*shapes)
-        self.weight_gradient = _DIRECT[self.weight_reads_winners]
+        self.winograd = _algorithm.winograd_pays(*shapes)
+        self.kernels = self.choose_kernels(shapes)
         self.new_y, self.new_dx = maker(self.rows, dtype), maker((n, h, w, c), dtype)
         new = None if n else np.zeros           # without images, every sum is empty
         self.new_dweight, self.new_dbias = maker(weight_shape, dtype, new), maker((k,), dtype, new)
 
-    def choose_winograd_kernels(self, shapes):
+    def choose_kernels(self, shapes):
         """Those whose vectors run along channels, or along strips of images; for each pass."""
-        in_strips, best = _winograd_strips.passes(*shapes, self.winograd is not None)
+        (n, k, *_), (_, c, *_), _, options, itemsize = shapes
+        tiles, best = _winograd_strips.passes(*shapes, self.winograd is not None)
         if any(best):
             self.winograd = _algorithm.Winograd(*map(max, self.winograd, best))
-        whole = _algorithm.whole_vectors(self.rows[3], self.dtype.itemsize)
-        self.winograd_weight_reads_winners = in_strips.weight_gradient or whole
-        self.winograd_input_reads_winners = in_strips.input_gradient or whole
-        self.winograd_forward, self.winograd_input_gradient, self.winograd_weight_gradient = (
-            _WINOGRAD[strips] for strips in in_strips)
+        # Without images no kernel is called.
+        forward, input_gradient, weight_gradient = (n > 0 and in_strips(*shapes) for in_strips in (
+            _algorithm.forward_in_strips, _algorithm.input_gradient_in_strips,
+            _algorithm.weight_gradient_in_strips))
+        depthwise = c == k == options[-1] > 1
+        whole = _algorithm.whole_vectors(k, itemsize)
+        return Passes(
+            (Kernels(_DIRECT[forward], not depthwise), Kernels(_WINOGRAD[tiles.forward], True)),
+            (Kernels(_DIRECT[input_gradient], input_gradient),
+             Kernels(_WINOGRAD[tiles.input_gradient], tiles.input_gradient or whole)),
+            (Kernels(_DIRECT[weight_gradient], weight_gradient),
+             Kernels(_WINOGRAD[tiles.weight_gradient], tiles.weight_gradient or whole)))
 
     def families(self, by_winograd):
-        """The family of each pass's kernels, in `_algorithm.Winograd`'s order."""
-        return (self.winograd_forward if by_winograd.forward else self.forward,
-                self.winograd_input_gradient if by_winograd.input_gradient else self.input_gradient,
-                self.winograd_weight_gradient if by_winograd.weight_gradient
-                else self.weight_gradient)
+        """The family of each pass's kernels."""
+        return [kernels[wanted].family for kernels, wanted in zip(self.kernels, by_winograd)]
 
 
 def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, algorithm="auto"):
@@ -204,13 +218,13 @@ def forward(x, weight, bias, plan, by_winograd, relu=False, behind=None, want_wi
         y, _ = forward(x, weight, None, plan, by_winograd)
         add_positions(y, bias, relu and behind is None)
         return (y, None) if behind is None else maximum(y, behind, want_winners, relu)
-    fused = behind is not None and (by_winograd.forward or plan.pools)
+    kernels = plan.kernels.forward[by_winograd.forward]
+    fused = behind is not None and kernels.pools
     y = (behind if fused else plan).new_y()
     winners = behind.new_winners() if fused and want_winners else None
     if plan.work:
-        kernel.forward(plan.winograd_forward if by_winograd.forward else plan.forward, x, weight,
-                       bias, y, winners, *plan.window, relu and (fused or behind is None), fused,
-                       threads_for(plan.work))
+        kernel.forward(kernels.family, x, weight, bias, y, winners, *plan.window,
+                       relu and (fused or behind is None), fused, threads_for(plan.work))
     if behind is not None and not fused:
         y, winners = maximum(y, behind, want_winners, relu)
     return y, winners
@@ -230,27 +244,22 @@ def backward(dy, x, weight, plan, by_winograd, bias, input_gradient, weight_grad
                                   masked=masked)
         return dx, dweight, position_sums(dy)
     threads = threads_for(plan.work)
-    weight_family, input_family = plan.weight_gradient, plan.input_gradient
-    weight_reads, input_reads = plan.weight_reads_winners, plan.input_reads_winners
-    if by_winograd.weight_gradient:
-        weight_family = plan.winograd_weight_gradient
-        weight_reads = plan.winograd_weight_reads_winners
-    if by_winograd.input_gradient:
-        input_family = plan.winograd_input_gradient
-        input_reads = plan.winograd_input_reads_winners
-    if winners is not None and (weight_gradient > weight_reads or input_gradient > input_reads):
+    for_weight = plan.kernels.weight_gradient[by_winograd.weight_gradient]
+    for_input = plan.kernels.input_gradient[by_winograd.input_gradient]
+    if winners is not None and (weight_gradient > for_weight.pools
+                                or input_gradient > for_input.pools):
         dy, winners = spread_winners(dy, winners, plan.out_shape, SQUARE), None
     dx = dweight = dbias = None
     if weight_gradient:
         dweight = plan.new_dweight()
         dbias = plan.new_dbias() if bias else None
         if plan.work:
-            kernel.weight_gradient(weight_family, x, dy, winners, dweight, dbias, *plan.window,
+            kernel.weight_gradient(for_weight.family, x, dy, winners, dweight, dbias, *plan.window,
                                    threads)
     if input_gradient:
         dx = plan.new_dx()
         if plan.work:
-            kernel.input_gradient(input_family, dy, winners, weight, dx, x if masked else None,
+            kernel.input_gradient(for_input.family, dy, winners, weight, dx, x if masked else None,
                                   *plan.window, threads)
     return dx, dweight, dbias
 
