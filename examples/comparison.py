@@ -1,5 +1,6 @@
 """The table at the end of a program: what its model text published, and what came out here."""
 
+import math
 import statistics
 from typing import NamedTuple
 
@@ -24,10 +25,15 @@ def table(rows):
     for row in rows:
         speeds = ["", "", ""]
         if row.here:
-            speeds[0] = f"{row.here:,.0f}"
+            speeds[0] = figures(row.here)
         if row.here and row.loops:
-            speeds[1:] = [f"{row.loops:,.1f}", f"{row.here / row.loops:,.0f}"]
+            speeds[1:] = figures(row.loops), figures(row.here / row.loops)
         print("|", " | ".join([row.figure, row.published, row.measured, *speeds]), "|")
+
+
+def figures(number):
+    """A number above 0 in at least three figures."""
+    return f"{number:,.{max(0, 2 - math.floor(math.log10(number)))}f}"
 
 
 def spread(values, form="{:.2%}"):
