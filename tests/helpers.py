@@ -111,10 +111,14 @@ LAYOUTS = MATRIX_LAYOUTS | {function.__name__: function for function in (
 # --- other processes -----------------------------------------------------------------------
 
 def environment_with(**variables):
-    """This process's environment with `variables` added; the tests' modules can be imported."""
+    """This process's environment with `variables`, without those that are None.
+
+    The tests' modules can be imported.
+    """
     paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)
              if path]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *paths]), **variables}
+    all_ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *paths]), **variables}
+    return {name: value for name, value in all_.items() if value is not None}
 
 
 def run_python(*arguments, timeout=60, **variables):

@@ -1,5 +1,6 @@
 """The thread count changes speed, never a bit; the GIL is free; a fork is safe."""
 
+import re
 import textwrap
 import threading
 import time
@@ -208,6 +209,20 @@ def test_refused_environment(text):
     done = run_python("-c", SHOW, CYCNN_NUM_THREADS=text)
     assert done.returncode == 1
     assert "ImportError: CYCNN_NUM_THREADS" in done.stderr and text in done.stderr
+
+
+@pytest.mark.parametrize("environment, number", [
+    ({}, "10000"), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")])
+def test_waiting_threads_soon_let_others_run(environment, number):
+    """What libgomp says that it has read; other OpenMP libraries print none of it."""
+    unset = {"GOMP_SPINCOUNT": None, "OMP_WAIT_POLICY": None}
+    done = run_python("-c", SHOW + "; import os; print(os.environ.get('GOMP_SPINCOUNT'))",
+                      OMP_DISPLAY_ENV="VERBOSE", **{**unset, **environment})
+    assert done.stdout.split()[1] == environment.get("GOMP_SPINCOUNT", "None")      # as it was
+    spins = re.findall(r"GOMP_SPINCOUNT = '(\d+)'", done.stderr)
+    if not spins:
+        pytest.skip("the OpenMP library is not libgomp")
+    assert spins == [number]
 
 
 def test_small_work_stays_serial():

@@ -17,22 +17,10 @@ from .levels import EACH, built_for
 _MISSING = ("cycnn's compiled kernels are missing here ({}): this is a source folder. Run "
             "'pip install -e .' in it, or leave it and import an installed cycnn")
 
-# How often a thread of libgomp (GCC's OpenMP) that waits for the others looks before it sleeps. Its
-# own default is 300,000 times; on two processors with other work a training step then took 289 ms,
-# with 2,000 times 12 ms. On a quiet machine no difference stood out of the noise. libgomp reads it
-# once, when `cpu` loads it.
-_SPINS = {"GOMP_SPINCOUNT": "1000"}
-if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
-    _SPINS = {}
-
-os.environ.update(_SPINS)
 try:
     from . import cpu
 except ImportError as error:
     raise ImportError(_MISSING.format(os.path.dirname(__file__))) from error
-finally:
-    for _name in _SPINS:
-        del os.environ[_name]
 
 
 def choose_isa(words, available, wanted=None):
@@ -104,6 +92,22 @@ class _Kernels:
 
 
 sys.meta_path.insert(0, _Kernels)
+
+# How often a thread of libgomp (GCC's OpenMP) that waits for the others looks before it sleeps. Its
+# own default is 300,000 times: milliseconds that the thread it waits for may need the processor. On
+# two processors beside two other programs a step of resnet20 took 1.0 to 6.9 seconds, with 10,000
+# times 0.43. On a quiet machine no difference stood out of the noise, but with 1,000 times threads
+# slept between LeNet-5's layers, which cost a twelfth. libgomp reads this once, when the first
+# module that needs it is loaded: `place`, if the program has loaded none before.
+_SPINS = {"GOMP_SPINCOUNT": "10000"}
+if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
+    _SPINS = {}
+os.environ.update(_SPINS)
+try:
+    from . import place as _place
+finally:
+    for _name in _SPINS:
+        del os.environ[_name]
 
 #: What `api` asks how a convolution or a pool is to be done, by name. Nothing in this room decides:
 #: `cycnn.functional` lays its rules in here.
