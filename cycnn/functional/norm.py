@@ -60,7 +60,7 @@ def batch_norm(x, running_mean=None, running_var=None, weight=None, bias=None, t
     momentum = _check.number(momentum, "momentum", 0)
     if momentum > 1:
         raise ValueError(f"momentum must be at most 1, got {momentum}")
-    running = _running(running_mean, running_var, rows, training)
+    running = check_running(running_mean, running_var, rows, training)
     if not training:
         return _as_given(normalize(rows, weight, bias, len(running[0]), eps, doubles(running))[0],
                          x)
@@ -107,7 +107,7 @@ def batch_norm_backward(dy, x, running_mean=None, running_var=None, weight=None,
         rows, gradient = batch_of(rows), batch_of(gradient)
         statistics = normalize(rows, weight, None, channels, eps)[1]
     else:
-        statistics = doubles(_running(running_mean, running_var, rows, False))
+        statistics = doubles(check_running(running_mean, running_var, rows, False))
     dx, dweight, dbias = normalize_backward(gradient, rows, weight, None, channels, eps,
                                             statistics, given=not training,
                                             input_gradient=input_gradient)
@@ -243,9 +243,13 @@ def doubles(statistics):
 
 def update_running(running_mean, running_var, mean, var, n, momentum):
     """Move the running statistics towards those of a batch of n values a channel."""
-    running_mean += (momentum * (mean - running_mean)).astype(running_mean.dtype)
-    unbiased = var * (n / (n - 1))
-    running_var += (momentum * (unbiased - running_var)).astype(running_var.dtype)
+    for running, new in ((running_mean, mean), (running_var, var * (n / (n - 1)))):
+        # In double, and not running + momentum * (new - running): that has no digits left where new
+        # is the smaller by far.
+        total = np.multiply(running, 1 - momentum, dtype=np.float64)
+        total += momentum * new
+        with np.errstate(over="ignore"):        # infinity, as in PyTorch
+            running[...] = total
 
 
 def fold(weight, bias, mean, var, norm_weight, norm_bias, eps, new_weight, new_bias):
@@ -300,20 +304,23 @@ def check_groups(num_groups, rows):
     return groups
 
 
+def check_numbers(value, name, rows):
+    """A weight or a bias in C order, one number for each channel of rows, or None."""
+    if value is None:
+        return None
+    value = _check.dense(value, name, 1, rows.dtype)
+    _check.shape(value, rows.shape[-1:], name, "one number a channel")
+    return value
+
+
 def _checked(x, weight, bias, eps):
     """x, the same as rows, weight, bias and eps."""
     x = _check.floats(x, "x")
     rows = rows_of(x)
-    channels = rows.shape[-1]
-    if not channels:
+    if not rows.shape[-1]:
         raise ValueError(f"x must have at least one channel, got shape {x.shape}")
-    values = []
-    for value, name in ((weight, "weight"), (bias, "bias")):
-        if value is not None:
-            value = _check.dense(value, name, 1, x.dtype)
-            _check.shape(value, (channels,), name, "one number a channel")
-        values.append(value)
-    return x, rows, *values, _check.number(eps, "eps", 0)
+    return (x, rows, check_numbers(weight, "weight", rows), check_numbers(bias, "bias", rows),
+            _check.number(eps, "eps", 0))
 
 
 def _gradient_rows(dy, x, rows):
@@ -328,7 +335,7 @@ def _as_given(y, x):
     return back(y, x.shape, x.ndim == 4 and is_channels_last(x))
 
 
-def _running(mean, var, rows, training):
+def check_running(mean, var, rows, training):
     """(mean, var), or None where there are none and none are needed."""
     if mean is None and var is None and training:
         return None

@@ -1,5 +1,6 @@
 """Modules whose parts work on the same input: side by side, or around one another."""
 
+from ..functional import _check
 from ..functional._format import channels_last
 from ..functional.combine import add, add_gradients, concat, concat_backward
 from .module import Module
@@ -45,6 +46,8 @@ class Residual(Module):
 
     def forward_chain(self, x, relu=False):
         """:meth:`forward`, and the ReLU behind it if wanted."""
+        x = _check.floats(x, "x")
+
         def around(shape):
             result = x if self.shortcut is None else self.shortcut.forward(x)
             if result.shape != shape:

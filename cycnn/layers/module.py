@@ -194,8 +194,8 @@ class Module:
         Raises
         ------
         ValueError
-            If names are missing or unexpected, or shapes differ: all of them are listed, and
-            nothing has been changed.
+            If names are missing or unexpected, shapes differ, or what counts is no count: all of
+            them are listed, and nothing has been changed.
         """
         if not hasattr(state_dict, "items"):
             raise TypeError("state_dict must be a dict of arrays by name, got "
@@ -209,6 +209,9 @@ class Module:
             problems += [f"unexpected {name}" for name in state_dict if name not in own]
         problems += [f"{name} has shape {array.shape}, needed is {own[name].shape}"
                      for name, array in arrays.items() if array.shape != own[name].shape]
+        problems += [f"{name} must hold whole numbers of at least 0, got {array}"
+                     for name, array in arrays.items()
+                     if own[name].dtype.kind == "i" and not _is_count(array)]
         if problems:
             raise ValueError(f"state_dict does not fit this {type(self).__name__}: "
                              + "; ".join(problems))
@@ -335,6 +338,11 @@ class Module:
             return f"{type(self).__name__}({self.extra_repr()})"
         body = "\n".join(children).replace("\n", "\n  ")
         return f"{type(self).__name__}(\n  {body}\n)"
+
+
+def _is_count(array):
+    """Whether it holds whole numbers that a count can be."""
+    return ((array >= 0) & (array < 2**62) & (array == np.floor(array))).all()
 
 
 def _as_array(value, name):

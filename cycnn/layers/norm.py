@@ -46,9 +46,9 @@ class _Norm(Module):
         dy = functional.rows_of(dy)
         dx, dweight, dbias = self._gradients(dy, rows, statistics, given, relu, input_gradient,
                                              overwrite)
-        if self.weight:
+        if self.weight is not None:
             self.weight.set_grad(dweight, accumulate)
-        if self.bias:
+        if self.bias is not None:
             self.bias.set_grad(dbias, accumulate)
         return functional.back(dx, shape) if input_gradient else None
 
@@ -61,19 +61,35 @@ class _Norm(Module):
         """Whether `forward` takes the running statistics: then it is one scale and one shift."""
         return False
 
-    def _numbers(self):
-        """weight and bias as the kernels take them."""
-        return (self.weight.data if self.weight else None,
-                self.bias.data if self.bias else None)
+    def _numbers(self, rows):
+        """weight and bias as the kernels take them: others may have been put in their place."""
+        return [None if parameter is None else functional.check_numbers(parameter.data, name, rows)
+                for parameter, name in ((self.weight, "weight"), (self.bias, "bias"))]
 
     def _type_of_numbers(self):
         """The type that x must have; None where either goes."""
-        return self.weight.data.dtype if self.weight else None
+        return _float_type(self.weight and self.weight.data)
 
     def _check_channels(self, x, channels):
         if x.shape[1] != channels:
             raise ValueError(f"x must have {channels} channels, got shape {x.shape}")
         return channels_last(x) if x.ndim == 4 else x
+
+
+def _float_type(array):
+    """Its dtype, if that is a type of images."""
+    dtype = getattr(array, "dtype", None)
+    return dtype if dtype in _check.FLOATS else None
+
+
+def check_momentum(momentum):
+    """The momentum of running statistics: from 0 to 1, or None."""
+    if momentum is None:
+        return None
+    number = _check.number(momentum, "momentum", 0)
+    if number > 1:
+        raise ValueError(f"momentum must be at most 1, or None, got {momentum}")
+    return number
 
 
 class _BatchNorm(_Norm):
@@ -84,9 +100,7 @@ class _BatchNorm(_Norm):
                  dtype=np.float32, bias=True):
         self.num_features = _check.integer(num_features, "num_features", 1)
         self.eps = _check.number(eps, "eps", 0)
-        self.momentum = None if momentum is None else _check.number(momentum, "momentum", 0)
-        if momentum is not None and self.momentum > 1:
-            raise ValueError(f"momentum must be at most 1, or None, got {momentum}")
+        self.momentum = check_momentum(momentum)
         self.track_running_stats = tracked = bool(track_running_stats)
         self._make_parameters(self.num_features, affine, bias, dtype)
         for name, make in (("running_mean", np.zeros), ("running_var", np.ones)):
@@ -100,7 +114,7 @@ class _BatchNorm(_Norm):
         return self._check_channels(x, self.num_features)
 
     def _type_of_numbers(self):
-        return self.running_mean.dtype if self.track_running_stats else super()._type_of_numbers()
+        return _float_type(self.running_mean) or super()._type_of_numbers()
 
     def uses_running_stats(self):
         return self.track_running_stats and not self.training
@@ -117,27 +131,29 @@ class _BatchNorm(_Norm):
         return super().recall()
 
     def _normalize(self, rows, shape, relu, other):
-        weight, bias = self._numbers()
+        weight, bias = self._numbers(rows)
+        channels, eps = rows.shape[-1], _check.number(self.eps, "eps", 0)
+        learns = self.training and self.track_running_stats
+        if self.track_running_stats:
+            running = functional.check_running(self.running_mean, self.running_var, rows, learns)
         if self.uses_running_stats():
-            given = functional.doubles((self.running_mean, self.running_var))
-            return functional.normalize(rows, weight, bias, self.num_features, self.eps, given,
-                                        relu, other)
+            return functional.normalize(rows, weight, bias, channels, eps,
+                                        functional.doubles(running), relu, other)
+        momentum = check_momentum(self.momentum)
         functional.check_batch(rows, shape)
-        y, statistics = functional.normalize(functional.batch_of(rows), weight, bias,
-                                             self.num_features, self.eps, relu=relu,
-                                             other=other)
-        if self.training and self.track_running_stats and rows.size:
+        y, statistics = functional.normalize(functional.batch_of(rows), weight, bias, channels, eps,
+                                             relu=relu, other=other)
+        if learns and rows.size:
             self.num_batches_tracked += 1
-            momentum = (1 / int(self.num_batches_tracked) if self.momentum is None
-                        else self.momentum)
-            functional.update_running(self.running_mean, self.running_var, *statistics,
-                                      rows.size // self.num_features, momentum)
+            if momentum is None:
+                momentum = 1 / int(self.num_batches_tracked)
+            functional.update_running(*running, *statistics, rows.size // channels, momentum)
         return y, statistics
 
     def _gradients(self, dy, rows, statistics, given, *options):
         if not given:
             dy, rows = functional.batch_of(dy), functional.batch_of(rows)
-        return functional.normalize_backward(dy, rows, *self._numbers(), self.num_features,
+        return functional.normalize_backward(dy, rows, *self._numbers(rows), rows.shape[-1],
                                              self.eps, statistics, given, *options)
 
     def reset_running_stats(self):
@@ -268,13 +284,14 @@ class GroupNorm(_Norm):
         return self._check_channels(x, self.num_channels)
 
     def _normalize(self, rows, shape, relu, other):
-        groups = functional.check_groups(self.num_groups, rows)
-        return functional.normalize(functional.images_of(rows), *self._numbers(), groups, self.eps,
-                                    relu=relu, other=other)
+        groups, eps = functional.check_groups(self.num_groups, rows), self.eps
+        return functional.normalize(functional.images_of(rows), *self._numbers(rows), groups,
+                                    _check.number(eps, "eps", 0), relu=relu, other=other)
 
     def _gradients(self, dy, rows, statistics, given, *options):
         dy, rows = functional.images_of(dy), functional.images_of(rows)
-        return functional.normalize_backward(dy, rows, *self._numbers(), self.num_groups, self.eps,
+        groups = len(statistics[0]) // max(len(rows), 1)        # as they were in forward
+        return functional.normalize_backward(dy, rows, *self._numbers(rows), groups, self.eps,
                                              statistics, given, *options)
 
     def config(self):

@@ -4,6 +4,7 @@ for inference, batch normalisation inside the convolution before it.
 
 import numpy as np
 
+from ..functional import _check
 from ..functional.activation import relu_backward
 from ..functional.norm import fold
 from .module import Parameter
@@ -97,11 +98,17 @@ class Folded:
 
     def possible(self):
         """Whether the two are what they were, and normalise by statistics of their own."""
-        weight, mean = self.conv.weight.data, self.norm.running_mean
-        bias = self.conv.bias.data if self.conv.bias else mean
-        return (not self.conv.training and self.norm.uses_running_stats()
-                and mean.shape == bias.shape[:1] == weight.shape[:1]
-                and mean.dtype == bias.dtype == weight.dtype)
+        if self.conv.training or not self.norm.uses_running_stats():
+            return False
+        # Where one does not fit, the layers say which.
+        conv, norm = self.conv, self.norm
+        weight, *biases = [p.data for p in (conv.weight, conv.bias) if p is not None]
+        numbers = [norm.running_mean, norm.running_var,
+                   *(p.data for p in (norm.weight, norm.bias) if p is not None)]
+        return all(type(array) is np.ndarray and array.shape[:1] == weight.shape[:1]
+                   and array.dtype == weight.dtype and array.flags.c_contiguous
+                   for array in (weight, *biases, *numbers)) and all(
+                       array.ndim == 1 for array in numbers)
 
     def refresh(self):
         conv, norm = self.conv, self.norm
@@ -113,7 +120,7 @@ class Folded:
             self.bias = Parameter(np.empty(bias_shape, weight.dtype))
         fold(weight, bias, norm.running_mean, norm.running_var,
              norm.weight.data if norm.weight else None, norm.bias.data if norm.bias else None,
-             norm.eps, self.weight.data, self.bias.data)
+             _check.number(norm.eps, "eps", 0), self.weight.data, self.bias.data)
         self.stride, self.padding = conv.stride, conv.padding
         self.dilation, self.groups = conv.dilation, conv.groups
 

@@ -1,5 +1,7 @@
 """Layers that only move numbers: into a row, into a frame, to more or fewer pixels."""
 
+import numpy as np
+
 from ..functional import interpolate, interpolate_backward, zero_pad2d, zero_pad2d_backward
 from ..functional.layout import flatten, unflatten
 from ..functional.pad import sides
@@ -18,7 +20,7 @@ class Flatten(Module):
 
     def forward(self, x):
         y = flatten(x)
-        self.remember(x.shape)
+        self.remember(np.shape(x))
         return y
 
     def backward(self, dy, input_gradient=True, accumulate=False):
