@@ -153,13 +153,15 @@ class Trainer:
         resume = resume_file(resume, callbacks)
         parts.check_schedule(schedule, epochs, steps, records[1:], anew=resume is not None)
 
-        history = History()
+        history, begun = History(), []
         state = FitState(epochs, steps, history, records, schedule, callbacks,
                          {"batch_size": batch_size, "accumulate": accumulate, "seed": self.seed,
                           "batches": steps})
         with Interrupts() as interrupts:
             try:
-                _call(callbacks, "on_fit_begin", self, state)
+                for callback in callbacks:
+                    callback.on_fit_begin(self, state)
+                    begun.append(callback)
                 first = checkpoint.restore(resume, self, state) if resume else 0
                 feed.skip(state.epoch)
                 self._prepare(train, feed)
@@ -187,7 +189,8 @@ class Trainer:
                 history.interrupted = True
             finally:
                 history.interrupted |= interrupts.asked
-                _call(callbacks, "on_fit_end", self, state)
+                # One that refused this training may still have in it what it knows of another.
+                _call(begun, "on_fit_end", self, state)
         return history
 
     def evaluate(self, dataset, batch_size=_EVALUATION_BATCH, views=None):

@@ -78,6 +78,20 @@ def test_the_best_weights_come_back():
     np.testing.assert_array_equal(trainer.model[1].weight.data, kept[-1])
 
 
+def test_best_weights_of_a_former_training_stay_away():
+    stopping = EarlyStopping(restore_best_weights=True)
+    trainer, _ = fit(stopping, epochs=2)
+    assert not stopping.state_dict()["weights"]
+    data = images_and_labels()
+    trainer.fit(data, 1, 50, progress=False)
+    before = trainer.model[1].weight.data.copy()
+    for callbacks in ([stopping], [EarlyStopping(), stopping]):
+        stopping._weights = {"1.weight": np.zeros((3, 64)), "1.bias": np.zeros(3)}
+        with pytest.raises(ValueError, match="monitor must be one of"):
+            trainer.fit(data, 1, 50, progress=False, callbacks=callbacks)
+        np.testing.assert_array_equal(trainer.model[1].weight.data, before)
+
+
 def test_a_time_limit():
     class Slow(Callback):
         def on_batch_end(self, trainer, state):

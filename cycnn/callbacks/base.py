@@ -99,7 +99,7 @@ class Callback:
         """After validation, when the epoch is in `state.history`."""
 
     def on_fit_end(self, trainer, state):
-        """At the end, also after an error or Ctrl-C."""
+        """At the end, also after an error or Ctrl-C, unless `on_fit_begin` itself failed."""
 
     def state_dict(self):
         """Numbers, texts, lists, dicts and arrays to keep in a checkpoint."""

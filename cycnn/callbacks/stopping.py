@@ -46,9 +46,9 @@ class EarlyStopping(Callback):
         return self.monitor.best
 
     def on_fit_begin(self, trainer, state):
-        self.monitor.check(state)
-        self.monitor.reset()
+        self.monitor.reset()                    # first: a former training is over in any case
         self.wait, self._weights = 0, {}
+        self.monitor.check(state)
 
     def on_epoch_begin(self, trainer, state):
         if self._enough():                      # as a training that is resumed after its end finds
@@ -69,6 +69,7 @@ class EarlyStopping(Callback):
     def on_fit_end(self, trainer, state):
         if self._weights:
             trainer.model.load_state_dict(self._weights)
+            self._weights = {}                  # as large as the model, and in use no more
 
     def _enough(self):
         return self.wait >= max(self.patience, 1)
