@@ -75,7 +75,7 @@ class Loss:
         return metrics.correct(prediction, target), len(target)
 
     def recall(self):
-        """What the last `forward` kept in `_memory`."""
+        """What the last `forward` kept in `_memory`; nothing if it failed."""
         if self._memory is None:
             raise RuntimeError(f"{type(self).__name__}.backward needs a forward before it")
         return self._memory
@@ -97,7 +97,8 @@ class CrossEntropyLoss(Loss):
         How much each class counts, at least 0. The mean is divided by the sum of the weights of the
         batch's labels (for probabilities by N), as in PyTorch.
     ignore_index : int
-        Images with this label do not count, neither here nor in the accuracy.
+        Images with this label do not count, neither here nor in the accuracy. With probabilities
+        below 0: there is no label to ignore.
     reduction : {"mean", "sum", "none"}
     label_smoothing : float
         From 0 to 1: this part of each target is given to all classes alike (Szegedy et al.,
@@ -106,23 +107,28 @@ class CrossEntropyLoss(Loss):
     Raises
     ------
     ValueError, TypeError
-        If an argument is not as above.
+        If an argument is not as above; by `forward` if they do not fit prediction and target.
     """
 
     classifies = True
     # What the last call was given, and what the checks made of it: mostly the same comes again.
     _last = None
+    # Its prediction and target, from which a gradient that is asked for again is made.
+    _call = None
     # What the last call's mean was divided by, and how many of its images counted.
     _share = _counted = 0
 
     def __init__(self, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
-        self.options = ClassOptions(weight, ignore_index, reduction, label_smoothing)
+        self.options = ClassOptions(weight, ignore_index, reduction, label_smoothing,
+                                    ("prediction", "target"))
         self.reduction = reduction
 
     def forward(self, prediction, target):
+        # If this fails, there is no gradient, not the last batch's.
+        self._memory = self._call = None
         if self._last is None or not (self._last[0].like(prediction)
                                       and self._last[1].like(target)):
-            logits, labels, new_gradient = check_classes(prediction, target)
+            logits, labels, new_gradient = check_classes(prediction, target, self.options)
             as_they_are = logits is prediction and labels is target
             self._last = (Seen(logits), Seen(labels), new_gradient) if as_they_are else None
             prediction, target = logits, labels
@@ -131,13 +137,18 @@ class CrossEntropyLoss(Loss):
         # The loss and its gradient share the exponentials, so they come in one pass.
         loss, self._memory, self._share, self._counted = cross_entropy_of(
             prediction, target, new_gradient, self.options)
+        self._call = prediction, target
         return loss if self.reduction == "none" else float(loss)
 
     def __getstate__(self):
         return {**vars(self), "_last": None}
 
     def backward(self):
-        return self.recall()
+        # Each gradient is handed out once, as who has it may change it.
+        if self._memory is None and self._call is not None:
+            self.forward(*self._call)
+        gradient, self._memory = self.recall(), None
+        return gradient
 
     def totals(self, value, target):
         share = self._share
@@ -163,6 +174,7 @@ class CrossEntropyLoss(Loss):
             raise ValueError(f"weight must have one number for each of the network's {classes} "
                              f"outputs, got {len(options.weight)}")
         if are_probabilities(target):
+            options.check_soft()
             target = _like_output(target, output_shape, dtype, name)
             if target.size and target.min() < 0:
                 raise ValueError(f"{name} must be probabilities of at least 0, got {target.min()}")
@@ -194,6 +206,7 @@ class _ElementwiseLoss(Loss):
         self._options = {"reduction": reduction, **options}
 
     def forward(self, prediction, target):
+        self._memory = None
         loss = type(self)._function(prediction, target, **self._options)
         self._memory = prediction, target
         return loss if self.reduction == "none" else float(loss)
@@ -310,6 +323,7 @@ class BCEWithLogitsLoss(_ElementwiseLoss):
         self.pos_weight = _numbers(pos_weight, "pos_weight")
 
     def forward(self, prediction, target):
+        self._memory = None
         prediction = _check.floats(prediction, "prediction")
         # The weights were given before the type of the predictions was known.
         for name in ("weight", "pos_weight"):

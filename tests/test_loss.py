@@ -43,6 +43,13 @@ def test_cross_entropy_is_stable(row, label, loss, dtype):
     np.testing.assert_allclose(gradient.sum(), 0, atol=1e-6)
 
 
+def test_a_loss_beyond_float32_is_infinite():
+    logits = np.array([[1e35, -1e35]], np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert F.cross_entropy(logits, [1], [1e10, 1e10], reduction="none") == np.inf
+
+
 def test_a_sure_and_right_answer_keeps_its_small_loss(dtype):
     """log(1 + e) for small e, not log of something rounded to 1, where the type allows."""
     logits = np.array([[12.0, 0.0]], dtype)
@@ -100,7 +107,7 @@ def test_cross_entropy_with_options(rows, classes, dtype, seed, reduction, label
     labels[rng.random(rows) < 0.3] = ignore_index
     labels[0] = classes - 1
     if soft:
-        labels = rng.dirichlet(np.ones(classes), rows).astype(dtype)
+        labels, ignore_index = rng.dirichlet(np.ones(classes), rows).astype(dtype), -1
     elif classes - 1 == ignore_index:       # the one label that should count
         ignore_index = -1
         labels[labels == -1] = 0
@@ -199,6 +206,16 @@ def test_layers_are_the_functions(name, function, options, reduction, dtype, rng
     assert_identical(value, getattr(F, function)(prediction, target, reduction=reduction, **arrays))
     assert_identical(loss.backward(), getattr(F, f"{function}_backward")(
         prediction, target, reduction=reduction, **arrays))
+    once = loss.backward()
+    before = once.copy()
+    once *= 0                               # whoever has it may change it
+    assert_identical(loss.backward(), before)
+    for wrong in ((prediction, target[:5]), ("a", target)):
+        loss(prediction, target)
+        with pytest.raises((ValueError, TypeError), match="target|prediction"):
+            loss(*wrong)
+        with pytest.raises(RuntimeError, match="forward before"):
+            loss.backward()                 # not the gradient of the batch before
     assert repr(loss).startswith(f"{name}(") and f"reduction='{reduction}'" in repr(loss)
 
 
@@ -227,12 +244,24 @@ def test_layers_are_the_functions(name, function, options, reduction, dtype, rng
     (lambda: cn.BCEWithLogitsLoss(weight=np.ones((2, 3, 4)))(np.ones((3, 4)), np.ones((3, 4))),
      ValueError, "weight"),
     (lambda: cn.BCEWithLogitsLoss()(np.ones((3, 4)), np.ones((3, 1))), ValueError, "target"),
-    (lambda: cn.CrossEntropyLoss()(np.ones((3, 4)), np.ones((3, 3))), ValueError, "labels"),
+    (lambda: cn.CrossEntropyLoss()(np.ones((3, 4)), np.ones((3, 3))), ValueError,
+     "target.*that of prediction"),
     (lambda: cn.CrossEntropyLoss()(np.ones((3, 4)), np.ones((3, 4), np.float32)), TypeError,
-     "labels"),
-    (lambda: cn.CrossEntropyLoss()(np.ones((3, 4)), [0, 1, -101]), ValueError, "labels"),
+     "target"),
+    (lambda: cn.CrossEntropyLoss()(np.ones((3, 4)), [0, 1, -101]), ValueError, "target"),
+    (lambda: cn.CrossEntropyLoss()(np.ones((3, 4)), [0, 1]), ValueError, "target.*of prediction"),
+    (lambda: cn.CrossEntropyLoss()(np.ones((3, 0)), [0, 1, 1]), ValueError, "prediction"),
+    (lambda: cn.CrossEntropyLoss()(np.ones(3), [0, 1, 1]), ValueError, "prediction"),
+    (lambda: F.cross_entropy(np.ones(3), [0, 1, 1]), ValueError, "logits"),
+    (lambda: F.cross_entropy(np.ones((3, 4)), [0, 1, 4]), ValueError, "labels"),
+    (lambda: F.cross_entropy(np.ones((3, 4)), np.ones((3, 4)), ignore_index=0), ValueError,
+     "ignore_index.*labels"),
+    (lambda: cn.CrossEntropyLoss(ignore_index=1)(np.ones((3, 4)), np.ones((3, 4))), ValueError,
+     "ignore_index.*target"),
+    (lambda: cn.CrossEntropyLoss(ignore_index=1).check_targets(np.ones((3, 4)), (4,), np.float64),
+     ValueError, "ignore_index"),
     (lambda: cn.CrossEntropyLoss(ignore_index=0)(np.ones((3, 4)), [0, 1, -1]), ValueError,
-     "labels"),
+     "target"),
     (lambda: cn.CrossEntropyLoss()(np.ones((3, 4)), [0, -100, 4]), ValueError, "got 4"),
 ])
 def test_impossible_losses(call, error, message):
@@ -262,5 +291,5 @@ def test_a_call_unlike_the_last_one(rng):
         np.testing.assert_array_equal(loss.backward(), gradient)
     for wrong, error in (((logits, labels + 5), ValueError), ((logits, labels[:5]), ValueError),
                          ((logits, labels.astype(float)), TypeError)):
-        with pytest.raises(error, match="labels"):
+        with pytest.raises(error, match="target"):
             loss.forward(*wrong)

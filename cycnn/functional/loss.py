@@ -79,7 +79,7 @@ def cross_entropy(logits, labels, weight=None, ignore_index=-100, reduction="mea
     weight : array_like, shape (classes,), optional
         w, each at least 0; 1 if not given.
     ignore_index : int, optional
-        Rows with this label count for nothing.
+        Rows with this label count for nothing. Below 0 where the labels are probabilities.
     reduction : {"mean", "sum", "none"}, optional
     label_smoothing : float, optional
         From 0 to 1.
@@ -95,8 +95,8 @@ def cross_entropy(logits, labels, weight=None, ignore_index=-100, reduction="mea
     TypeError
         If the labels are neither integers nor probabilities.
     ValueError
-        If a label is out of range, there are not as many labels as rows, or an option is not as
-        above.
+        If a label is out of range, there are not as many labels as rows, an option is not as
+        above, or `ignore_index` is a class (at least 0) where the labels are probabilities.
     """
     return cross_entropy_with_gradient(logits, labels, weight, ignore_index, reduction,
                                        label_smoothing)[0]
@@ -131,7 +131,7 @@ def cross_entropy_with_gradient(logits, labels, weight=None, ignore_index=-100, 
     gradient : ndarray, shape (N, classes)
     """
     options = ClassOptions(weight, ignore_index, reduction, label_smoothing)
-    return cross_entropy_of(*check_classes(logits, labels), options)[:2]
+    return cross_entropy_of(*check_classes(logits, labels, options), options)[:2]
 
 
 class ClassOptions:
@@ -145,9 +145,13 @@ class ClassOptions:
     label_smoothing : float
     plain : bool
         Whether only the labels can say more than a kernel without options understands.
+    names : tuple of str
+        What errors call logits and labels.
     """
 
-    def __init__(self, weight, ignore_index, reduction, label_smoothing):
+    def __init__(self, weight, ignore_index, reduction, label_smoothing,
+                 names=("logits", "labels")):
+        self.names = names
         if weight is not None:
             weight = np.array(_check.floats(weight, "weight", 1), np.float64)
             if not (np.isfinite(weight).all() and (weight >= 0).all()):
@@ -166,19 +170,28 @@ class ClassOptions:
         self.plain = (weight is None and self.ignore_index < 0 and reduction == "mean"
                       and not self.label_smoothing)
 
+    def check_soft(self):
+        """Raise if the options are none for probabilities, of which none can be left out."""
+        if self.ignore_index >= 0:
+            raise ValueError(f"ignore_index must be below 0 where {self.names[1]} holds "
+                             f"probabilities, as there is no label to ignore, got "
+                             f"{self.ignore_index}")
 
-def check_classes(logits, labels):
+
+def check_classes(logits, labels, options):
     """logits and labels as the kernel takes them, and what makes the gradient's array."""
-    logits = _check.dense(logits, "logits", 2)
+    of_logits, of_labels = options.names
+    logits = _check.dense(logits, of_logits, 2)
     rows, classes = logits.shape
     if not classes:
-        raise ValueError(f"logits must have at least one class, got shape {logits.shape}")
+        raise ValueError(f"{of_logits} must have at least one class, got shape {logits.shape}")
     if are_probabilities(labels):
-        labels = _check.dense(labels, "labels", 2, logits.dtype)
-        _check.shape(labels, logits.shape, "labels", "probabilities: that of logits")
+        options.check_soft()
+        labels = _check.dense(labels, of_labels, 2, logits.dtype)
+        _check.shape(labels, logits.shape, of_labels, f"probabilities: that of {of_logits}")
     else:
-        labels = _check.integers(labels, "labels", 1)
-        _check.shape(labels, (rows,), "labels", "one for each row of logits")
+        labels = _check.integers(labels, of_labels, 1)
+        _check.shape(labels, (rows,), of_labels, f"one for each row of {of_logits}")
     return logits, labels, maker(logits.shape, logits.dtype)
 
 
@@ -214,11 +227,12 @@ def cross_entropy_of(logits, labels, new_gradient, options):
         losses, rows, classes, options.ignore_index, options.label_smoothing,
         options.reduction == "mean", logits.itemsize, threads)
     if result is None:
-        _check.in_range(labels[labels != options.ignore_index], classes, "labels",
+        _check.in_range(labels[labels != options.ignore_index], classes, options.names[1],
                         "the number of classes")
     total, share, counted = result
     if options.reduction == "none":
-        total = losses.astype(logits.dtype)
+        with np.errstate(over="ignore"):        # what is beyond float32 is infinity there
+            total = losses.astype(logits.dtype)
     elif options.reduction == "mean":
         total = total / share if share else math.nan
     return total, gradient, share, counted
