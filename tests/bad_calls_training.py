@@ -25,6 +25,9 @@ refused("sgd_step, velocity read-only", "velocity", F.sgd_step, LONG.copy(), LON
         **STEP)
 refused("sgd_step, weight of integers", "weight", F.sgd_step, np.ones(10, int), LONG, LONG, **STEP,
         error=TypeError)
+for option in ("nesterov", "first"):
+    refused(f"sgd_step, {option}='no'", option, F.sgd_step, LONG.copy(), LONG, LONG.copy(),
+            **{**STEP, option: "no"}, error=TypeError)
 
 ADAM = partial(F.adam_step, step=1)
 for function, kept in ((ADAM, ("exp_avg", "exp_avg_sq")), (F.rmsprop_step, ("square_avg",))):
@@ -54,6 +57,8 @@ for function, kept in ((ADAM, ("exp_avg", "exp_avg_sq")), (F.rmsprop_step, ("squ
 for value in ((0.9, 1), (-0.1, 0.9), (0.9,), 0.9, (0.9, np.nan)):
     refused(f"betas={value}", "betas", ADAM, LONG.copy(), LONG, exp_avg=LONG.copy(),
             exp_avg_sq=LONG.copy(), betas=value)
+refused("adam_step, decoupled='no'", "decoupled", ADAM, LONG.copy(), LONG, LONG.copy(), LONG.copy(),
+        decoupled="no", error=TypeError)
 for value in (0, -1):
     refused(f"adam_step, step={value}", "step", F.adam_step, LONG.copy(), LONG, LONG.copy(),
             LONG.copy(), value)

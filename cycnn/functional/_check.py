@@ -135,10 +135,13 @@ def number(value, name, minimum=None, below=None):
     if (type(value) is float and minimum is not None
             and minimum <= value < (math.inf if below is None else below)):
         return value
-    if isinstance(value, (str, bytes, bool)):
+    if isinstance(value, (str, bytes, bool, np.bool_)):
         raise TypeError(f"{name} must be a number, got {value!r}")
     try:
         result = float(value)
+    except OverflowError:                   # it may have more digits than Python prints
+        raise ValueError(f"{name} must be a finite number, got one beyond the range of a "
+                         "float") from None
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {value!r}") from None
     if (not math.isfinite(result) or (minimum is not None and result < minimum)
@@ -155,6 +158,16 @@ def positive(value, name):
     if result == 0:
         raise ValueError(f"{name} must be above 0, got {value!r}")
     return result
+
+
+def flag(value, name):
+    """`value`, which is True, False, 1 or 0, as a bool."""
+    if value is True or value is False:
+        return value
+    # Anything else is true or false to Python too, the word "False" and NaN among them.
+    if not (isinstance(value, (np.bool_, int, np.integer)) and value in (0, 1)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def shape(x, expected, name, meaning):

@@ -44,7 +44,8 @@ def adam_step(weight, grad, exp_avg, exp_avg_sq, step, lr=1e-3, betas=(0.9, 0.99
     """
     step = _check.integer(step, "step", 1)
     options = (_check.number(lr, "lr", 0), *betas_of(betas), _check.number(eps, "eps", 0),
-               _check.number(weight_decay, "weight_decay", 0), bool(decoupled))
+               _check.number(weight_decay, "weight_decay", 0),
+               _check.flag(decoupled, "decoupled"))
     state = Weight(weight, "weight")
     vectors = [kept(exp_avg, "exp_avg", state), kept(exp_avg_sq, "exp_avg_sq", state)]
     if max_exp_avg_sq is not None:
@@ -100,7 +101,7 @@ def rmsprop_step(weight, grad, square_avg, lr=1e-2, alpha=0.99, eps=1e-8, weight
 def betas_of(betas):
     """`betas`, a pair of numbers, checked."""
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-        raise ValueError(f"betas must be a pair of numbers, got {betas!r}")
+        raise ValueError(f"betas must be a tuple or list of two numbers, got {betas!r}")
     return tuple(_check.number(beta, f"betas[{i}]", 0, below=1) for i, beta in enumerate(betas))
 
 

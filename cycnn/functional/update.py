@@ -37,12 +37,13 @@ def sgd_step(weight, grad, velocity, lr, momentum=0.0, weight_decay=0.0, nestero
     lr = _check.number(lr, "lr", 0)
     momentum = _check.number(momentum, "momentum", 0)
     weight_decay = _check.number(weight_decay, "weight_decay", 0)
+    nesterov, first = _check.flag(nesterov, "nesterov"), _check.flag(first, "first")
     if nesterov and not momentum:
         raise ValueError("nesterov needs a momentum above 0, got momentum=0")
     state = Weight(weight, "weight")
     if momentum:
         state.keep(kept(velocity, "velocity", state))
-    apply_sgd([state], [grad], lr, momentum, weight_decay, bool(nesterov), bool(first))
+    apply_sgd([state], [grad], lr, momentum, weight_decay, nesterov, first)
 
 
 class Weight:

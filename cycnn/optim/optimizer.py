@@ -125,6 +125,8 @@ class Optimizer:
         if unknown:
             raise ValueError(f"{unknown[0]!r} is no option of {type(self).__name__}; its options "
                              f"are {', '.join(self.defaults)}")
+        if "initial_lr" in group:
+            group["initial_lr"] = at_least_0(group["initial_lr"], "initial_lr")
         self.param_groups.append(self._check_group(group))
 
     def step(self):
@@ -176,14 +178,23 @@ class Optimizer:
         """The group with its options as numbers, or an error."""
         for name, check in self._CHECKS.items():
             group[name] = check(group[name], name)
+        self._check_together(group)
         return group
+
+    def _check_together(self, group):
+        """Raise where options, each in its range, do not go with each other."""
 
     def _options(self, group):
         """The options of a group in the order of `_CHECKS`."""
         values = [group[name] for name in self._CHECKS]
-        if values != self._checked:         # mostly they are what they were in the last step
-            values = self._checked = [check(group[name], name)
-                                      for name, check in self._CHECKS.items()]
+        try:
+            changed = values != self._checked       # mostly they are those of the last step
+        except ValueError:                          # an array, which is not simply equal or not
+            changed = True
+        if changed:
+            values = [check(group[name], name) for name, check in self._CHECKS.items()]
+            self._check_together(group)
+            self._checked = values
         return values
 
     def _names(self, *options):
@@ -259,8 +270,9 @@ class State(Weight):
 
 def listed(parameters):
     """What an iterable of Parameters holds, or an error if it is no such thing, or empty."""
+    # An array without axes has an __iter__ too, which raises.
     if (isinstance(parameters, (Parameter, dict, set, str))
-            or not hasattr(parameters, "__iter__")):
+            or not hasattr(parameters, "__iter__") or getattr(parameters, "ndim", 1) == 0):
         raise TypeError("parameters must be an iterable of Parameters in their order, such as "
                         f"model.parameters(), got {type(parameters).__name__}")
     parameters = list(parameters)
@@ -281,6 +293,4 @@ def only_parameters(parameters):
 at_least_0 = partial(_check.number, minimum=0)
 below_1 = partial(_check.number, minimum=0, below=1)
 
-
-def flag(value, name):
-    return bool(value)
+flag = _check.flag

@@ -44,11 +44,9 @@ class SGD(Optimizer):
         super().__init__(parameters, {"lr": lr, "momentum": momentum,
                                       "weight_decay": weight_decay, "nesterov": nesterov})
 
-    def _check_group(self, group):
-        group = super()._check_group(group)
+    def _check_together(self, group):
         if group["nesterov"] and not group["momentum"]:
             raise ValueError("nesterov=True needs momentum above 0")
-        return group
 
     def _names(self, lr, momentum, weight_decay, nesterov):
         # Without momentum there is no velocity: should a schedule raise it later, it starts then.

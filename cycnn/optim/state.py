@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..functional import _check
 from ..functional._memory import aligned
 
 # PyTorch's options that choose an implementation, and what its schedules leave in a group: nothing
@@ -74,7 +75,7 @@ def _groups(optimizer, groups):
             elif name in optimizer.defaults:
                 options[name] = value
             elif name == "initial_lr":
-                options[name] = float(value)
+                options[name] = _check.number(value, f"param_groups[{i}]['initial_lr']", 0)
             elif name == "decoupled_weight_decay":
                 if bool(value) != getattr(optimizer, "_decoupled", False):
                     raise ValueError(f"param_groups[{i}]: decoupled_weight_decay={value}, which "
@@ -85,6 +86,7 @@ def _groups(optimizer, groups):
         missing = [name for name in optimizer.defaults if name not in options]
         if missing:
             raise ValueError(f"param_groups[{i}] has no {missing[0]}")
+        optimizer._check_together(options)
         result.append(options)
     if len(numbers) != len(optimizer.parameters):
         raise ValueError("param_groups names the same parameter twice")
@@ -97,14 +99,12 @@ def _entry(optimizer, parameter, entry, where):
         raise ValueError(f"{where} must be a dict, got {what(entry)}")
     steps, arrays = 0, {}
     for name, value in entry.items():
-        if value is None:                       # PyTorch's momentum_buffer before the first step
-            continue
         if hasattr(value, "detach"):            # a PyTorch tensor
             value = value.detach().cpu().numpy()
         if name == "step" and optimizer._COUNTS:
-            steps = int(value)
-            if steps != value or steps < 0:
-                raise ValueError(f"{where}: step must be a whole number of at least 0, got {value}")
+            steps = _steps(value, f"{where}: step")
+        elif value is None:                     # PyTorch's momentum_buffer before the first step
+            continue
         elif name in optimizer._KEPT:
             array = np.asarray(value)
             if array.dtype.kind not in "fiu":
@@ -118,10 +118,22 @@ def _entry(optimizer, parameter, entry, where):
             raise ValueError(f"{where}: {type(optimizer).__name__} keeps no {name}")
     if arrays or steps:
         needed = [*optimizer._KEPT[:optimizer._NEEDED], *(["step"] if optimizer._COUNTS else [])]
-        missing = [name for name in needed if name not in entry]
+        missing = [name for name in needed if entry.get(name) is None]
         if missing:
             raise ValueError(f"{where} has no {missing[0]}")
     return steps, arrays
+
+
+def _steps(value, name):
+    """A number of steps, which PyTorch keeps as a float, as an int."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be a number, got an array of shape {value.shape}")
+    number = _check.number(value, name, 0)
+    if number != int(number):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")
+    return _check.integer(int(number), name, 0)
 
 
 def what(value):
