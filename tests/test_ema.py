@@ -145,12 +145,27 @@ def test_a_state_that_does_not_fit(spoil, rng):
     (lambda p: cn.ExponentialMovingAverage(p, -0.1), ValueError, "decay"),
     (lambda p: cn.ExponentialMovingAverage(p, 1.1), ValueError, "decay"),
     (lambda p: cn.ExponentialMovingAverage(p, "slow"), TypeError, "decay"),
+    (lambda p: cn.ExponentialMovingAverage(p, warmup="no"), TypeError, "warmup"),
     (lambda p: cn.ExponentialMovingAverage([]), ValueError, "empty"),
     (lambda p: cn.ExponentialMovingAverage(p[0]), TypeError, "parameters"),
     (lambda p: cn.ExponentialMovingAverage([3]), TypeError, "parameters")])
 def test_impossible_averages(make, error, message, rng):
     with pytest.raises(error, match=message):
         make(parameters_of(rng, np.float64))
+
+
+@pytest.mark.parametrize("decay", [np.nan, 2, -1, True, "slow"])
+def test_a_decay_that_is_spoilt_later(decay, rng):
+    ema = cn.ExponentialMovingAverage(parameters_of(rng, np.float64))
+    ema.update()
+    before = [average.copy() for average in ema.averages]
+    ema.decay = decay
+    wander(ema.parameters, rng)
+    with pytest.raises((ValueError, TypeError), match="decay"):
+        ema.update()
+    assert ema.updates == 1
+    for one, other in zip(ema.averages, before):
+        np.testing.assert_array_equal(one, other)
 
 
 # --- of a model ----------------------------------------------------------------------------------

@@ -45,7 +45,8 @@ class ExponentialMovingAverage:
     Raises
     ------
     TypeError, ValueError
-        If `parameters` are no such things or none, or `decay` is out of range.
+        If `parameters` are no such things or none, or `decay` is out of range: by `update` where it
+        was changed to that.
 
     Examples
     --------
@@ -61,7 +62,7 @@ class ExponentialMovingAverage:
         self.parameters = only_parameters(listed(parameters if model is None
                                                  else model.parameters()))
         self.decay = _decay(decay)
-        self.warmup = bool(warmup)
+        self.warmup = _check.flag(warmup, "warmup")
         self.updates = 0
         self._buffers = {} if model is None else _buffers_of(model)
         self._averages = [Weight(aligned(array), "an average") for array in self._arrays()]
@@ -77,8 +78,10 @@ class ExponentialMovingAverage:
 
     def update(self):
         """Take the weights as they are now into the average. After each `optimizer.step()`."""
-        decay = self.decay if self.updates else 0.0
-        if self.updates and self.warmup:
+        decay = _decay(self.decay)
+        if not self.updates:
+            decay = 0.0
+        elif self.warmup:
             decay = min(decay, (1 + self.updates) / (10 + self.updates))
         apply_average(self._averages, self._arrays(), decay)
         self.updates += 1
