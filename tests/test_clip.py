@@ -66,7 +66,7 @@ def test_clipping_is_pytorchs(norm_type, special, dtype, rng):
     arrays = gradients(rng, dtype)[:4]
     if special is not None:
         arrays[1][3] = special
-    for max_norm in (0.0, 1.0, 1e4):
+    for max_norm in (0.0, 1.0, 1e4, math.inf):
         ours, theirs = parameters_of(arrays), []
         for array in arrays:
             theirs.append(torch.nn.Parameter(torch.zeros(array.shape)))
@@ -150,6 +150,7 @@ def test_a_norm_that_is_not_finite_can_be_an_error(value):
     (lambda p: cn.clip_grad_norm_(p, 1, "two"), TypeError, "norm_type"),
     (lambda p: cn.clip_grad_value_(p, -1), ValueError, "clip_value"),
     (lambda p: cn.clip_grad_value_(p, None), TypeError, "clip_value"),
+    (lambda p: cn.clip_grad_norm_(p, 1, error_if_nonfinite="no"), TypeError, "error_if_nonfinite"),
     (lambda p: cn.clip_grad_norm_(3, 1), TypeError, "parameters"),
     (lambda p: cn.clip_grad_norm_([3], 1), TypeError, "parameters"),
     (lambda p: cn.clip_grad_norm_(iter(()), 1), ValueError, "parameters is empty"),

@@ -26,7 +26,8 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     parameters : Parameter, or iterable of them
         Those without a gradient do not matter.
     max_norm : float
-        c, at least 0; infinity only measures.
+        c, at least 0. Infinity only measures, unless the norm is infinite or NaN: all gradients
+        are NaN then, as in PyTorch.
     norm_type : float
         p, above 0; infinity (also ``"inf"``) for the largest absolute value.
     error_if_nonfinite : bool
@@ -47,6 +48,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     """
     max_norm = _size(max_norm, "max_norm")
     norm_type = _size(norm_type, "norm_type")
+    error_if_nonfinite = _check.flag(error_if_nonfinite, "error_if_nonfinite")
     if norm_type == 0:
         raise ValueError("norm_type must be above 0, got 0")
     grads = _gradients(parameters)
