@@ -87,6 +87,24 @@ def test_schedules_are_pytorchs(name, kind):
             theirs.step()
 
 
+@pytest.mark.parametrize("kind", ["SGD", "RMSprop"])
+def test_momentum_of_0_is_cycled_as_pytorchs(kind, rng):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    one = optimizer_of(cn, kind, lambda: cn.Parameter(np.zeros(1)))
+    other = optimizer_of(torch.optim, kind, lambda: torch.nn.Parameter(torch.zeros(1).double()))
+    theirs = [weight for group in other.param_groups for weight in group["params"]]
+    schedules = cn.OneCycleLR(one, 0.5, 12), torch.optim.lr_scheduler.OneCycleLR(other, 0.5, 12)
+    for _ in range(12):
+        np.testing.assert_allclose(values_of(one), values_of(other), rtol=1e-9)
+        for weight, twin in zip(one.parameters, theirs):
+            weight.grad = rng.normal(size=1)
+            twin.grad = torch.tensor(weight.grad)
+        for part in (one, other, *schedules):
+            part.step()
+        for weight, twin in zip(one.parameters, theirs):
+            np.testing.assert_allclose(weight.data, twin.detach().numpy(), rtol=1e-9)
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_state_goes_on(name):
     make, steps = SCHEDULES[name]
@@ -166,6 +184,16 @@ def test_a_second_schedule_begins_where_the_first_did():
     assert cn.CosineAnnealingLR(optimizer, 5).base_lrs == [1, 1]
 
 
+def test_a_step_overwrites_what_was_set_meanwhile():
+    """PyTorch would multiply it; a schedule here is a function of the step."""
+    optimizer = ours()
+    schedule = cn.StepLR(optimizer, 2)
+    schedule.step()
+    optimizer.param_groups[0]["lr"] = 7.0
+    schedule.step()
+    np.testing.assert_allclose(schedule.get_last_lr(), [0.02, 0.005])
+
+
 def test_a_group_that_comes_later():
     optimizer = ours()
     schedule = cn.StepLR(optimizer, 2)
@@ -220,6 +248,8 @@ def test_a_schedule_of_ones_own():
     (lambda o: cn.OneCycleLR(o, 0.1, 5, pct_start=1.5), ValueError, "pct_start"),
     (lambda o: cn.OneCycleLR(o, 0.1, 5, anneal_strategy="steep"), ValueError, "anneal_strategy"),
     (lambda o: cn.OneCycleLR(o, 0.1, 5, base_momentum=1), ValueError, "base_momentum"),
+    (lambda o: cn.OneCycleLR(o, 0.1, 5, cycle_momentum="no"), TypeError, "cycle_momentum"),
+    (lambda o: cn.OneCycleLR(o, 0.1, 5, three_phase=None), TypeError, "three_phase"),
     (lambda o: cn.OneCycleLR(o, 0.1, 5, div_factor=0), ValueError, "div_factor"),
     (lambda o: cn.SequentialLR(o, [], []), ValueError, "schedulers"),
     (lambda o: cn.SequentialLR(o, [o], []), TypeError, "schedulers"),
@@ -244,10 +274,25 @@ def test_impossible_schedules(make, error, message):
 
 
 def test_momentum_needs_momentum():
-    with pytest.raises(ValueError, match="momentum"):
-        cn.OneCycleLR(ours(momentum=0.0), 0.1, 5)
-    with pytest.raises(ValueError, match="momentum"):
-        cn.OneCycleLR(ours("RMSprop"), 0.1, 5)
+    optimizer = cn.optim.Optimizer([cn.Parameter(np.zeros(1))], {"lr": 0.1})
+    with pytest.raises(ValueError, match="momentum or betas"):
+        cn.OneCycleLR(optimizer, 0.1, 5)
+    cn.OneCycleLR(optimizer, 0.1, 5, cycle_momentum=False)
+    assert optimizer.lr == pytest.approx(0.004)
+
+
+@pytest.mark.parametrize("make", [
+    lambda o: cn.ExponentialLR(o, 1.1), lambda o: cn.StepLR(o, 1, 1.1),
+    lambda o: cn.MultiStepLR(o, range(8000), 1.1), lambda o: cn.ExponentialLR(o, 1e200)])
+def test_a_learning_rate_beyond_a_float(make):
+    optimizer = ours(lr=1e-8)
+    optimizer.param_groups[1]["lr"] = 1e30
+    schedule, before = make(optimizer), values_of(optimizer)
+    with pytest.raises(ValueError, match="gamma must leave the learning rate finite"):
+        for _ in range(8000):
+            before, done = values_of(optimizer), schedule.last_step
+            schedule.step()
+    assert values_of(optimizer) == before and schedule.last_step == done
 
 
 def test_beyond_the_cycle():

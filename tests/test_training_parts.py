@@ -117,7 +117,7 @@ def test_a_short_cycle(total_steps):
 
 
 def test_impossible_schedules():
-    optimizer = cn.SGD([cn.Parameter(np.zeros(1))], lr=0.2)
+    optimizer = cn.optim.Optimizer([cn.Parameter(np.zeros(1))], {"lr": 0.2})
     for call in (lambda: cn.CosineAnnealingLR(optimizer, T_max=0),
                  lambda: cn.OneCycleLR(optimizer, max_lr=-1, total_steps=5),
                  lambda: cn.OneCycleLR(optimizer, max_lr=1, total_steps=5)):    # no momentum

@@ -10,6 +10,9 @@ from .schedule import LearningRate
 class ConstantLR(LearningRate):
     """A part of the learning rate for some steps, then all of it.
 
+    A function of the step: each step overwrites what else has set the learning rate meanwhile, also
+    another schedule; :class:`SequentialLR` puts schedules one after the other.
+
     Parameters
     ----------
     optimizer : cycnn.optim.Optimizer
@@ -36,7 +39,10 @@ class LinearLR(LearningRate):
     .. math::
         \eta_t = \eta_0 \left( f_s + (f_e - f_s) \min(t, T) / T \right)
 
-    Goyal et al., arXiv:1706.02677. :class:`SequentialLR` puts another schedule behind it.
+    Goyal et al., arXiv:1706.02677.
+
+    A function of the step: each step overwrites what else has set the learning rate meanwhile, also
+    another schedule; :class:`SequentialLR` puts schedules one after the other.
 
     Parameters
     ----------
@@ -66,12 +72,16 @@ class LinearLR(LearningRate):
 class StepLR(LearningRate):
     """Every `step_size` steps the learning rate is multiplied by `gamma`.
 
+    A function of the step: each step overwrites what else has set the learning rate meanwhile, also
+    another schedule; :class:`SequentialLR` puts schedules one after the other.
+
     Parameters
     ----------
     optimizer : cycnn.optim.Optimizer
     step_size : int
     gamma : float
-        At least 0.
+        At least 0. Above 1 the learning rate grows; beyond the range of a float `step` raises a
+        ValueError.
     interval : {"batch", "epoch"}
         What a step is in :meth:`cycnn.Trainer.fit`.
     """
@@ -82,11 +92,14 @@ class StepLR(LearningRate):
         super().__init__(optimizer, interval=interval)
 
     def lr_at(self, base_lr, step):
-        return base_lr * self.gamma ** (step // self.step_size)
+        return times_gamma(base_lr, self.gamma, step // self.step_size)
 
 
 class MultiStepLR(LearningRate):
     """At each of some steps the learning rate is multiplied by `gamma`.
+
+    A function of the step: each step overwrites what else has set the learning rate meanwhile, also
+    another schedule; :class:`SequentialLR` puts schedules one after the other.
 
     Parameters
     ----------
@@ -94,7 +107,8 @@ class MultiStepLR(LearningRate):
     milestones : iterable of int
         These steps, each at least 0.
     gamma : float
-        At least 0.
+        At least 0. Above 1 the learning rate grows; beyond the range of a float `step` raises a
+        ValueError.
     interval : {"batch", "epoch"}
         What a step is in :meth:`cycnn.Trainer.fit`.
     """
@@ -105,17 +119,21 @@ class MultiStepLR(LearningRate):
         super().__init__(optimizer, interval=interval)
 
     def lr_at(self, base_lr, step):
-        return base_lr * self.gamma ** bisect.bisect_right(self.milestones, step)
+        return times_gamma(base_lr, self.gamma, bisect.bisect_right(self.milestones, step))
 
 
 class ExponentialLR(LearningRate):
     """At every step the learning rate is multiplied by `gamma`.
 
+    A function of the step: each step overwrites what else has set the learning rate meanwhile, also
+    another schedule; :class:`SequentialLR` puts schedules one after the other.
+
     Parameters
     ----------
     optimizer : cycnn.optim.Optimizer
     gamma : float
-        At least 0.
+        At least 0. Above 1 the learning rate grows; beyond the range of a float `step` raises a
+        ValueError.
     interval : {"batch", "epoch"}
         What a step is in :meth:`cycnn.Trainer.fit`.
     """
@@ -125,7 +143,7 @@ class ExponentialLR(LearningRate):
         super().__init__(optimizer, interval=interval)
 
     def lr_at(self, base_lr, step):
-        return base_lr * self.gamma ** step
+        return times_gamma(base_lr, self.gamma, step)
 
 
 class CosineAnnealingLR(LearningRate):
@@ -136,6 +154,9 @@ class CosineAnnealingLR(LearningRate):
 
     Loshchilov and Hutter, arXiv:1608.03983, without restarts. Beyond T_max the cosine goes up
     again.
+
+    A function of the step: each step overwrites what else has set the learning rate meanwhile, also
+    another schedule; :class:`SequentialLR` puts schedules one after the other.
 
     Parameters
     ----------
@@ -159,6 +180,18 @@ class CosineAnnealingLR(LearningRate):
 def cosine(start, end, part):
     """From `start` to `end` along half a cosine, while `part` goes from 0 to 1."""
     return end + (start - end) / 2 * (1 + math.cos(math.pi * part))
+
+
+def times_gamma(base_lr, gamma, times):
+    """`base_lr` multiplied by `gamma` so many times, or an error beyond the range of a float."""
+    try:
+        lr = base_lr * gamma ** times
+    except OverflowError:
+        lr = math.inf
+    if lr == math.inf:
+        raise ValueError(f"gamma must leave the learning rate finite, got {gamma}: {base_lr} times "
+                         f"its power {times} is beyond the range of a float")
+    return lr
 
 
 def milestones_of(milestones):

@@ -10,6 +10,9 @@ class OneCycleLR(Schedule):
 
     Smith and Topin, arXiv:1708.07120; defaults and values are PyTorch's.
 
+    A function of the step: each step overwrites what else has set learning rate and momentum
+    meanwhile, also another schedule; :class:`SequentialLR` puts schedules one after the other.
+
     Parameters
     ----------
     optimizer : cycnn.optim.Optimizer
@@ -24,7 +27,7 @@ class OneCycleLR(Schedule):
         Along cosines or straight lines.
     cycle_momentum : bool
         Whether momentum (Adam's first beta) goes from `max_momentum` down to `base_momentum` and
-        back.
+        back, also where the optimizer's is 0.
     base_momentum, max_momentum : float or list of float
     div_factor : float
         The first learning rate is `max_lr / div_factor`.
@@ -62,9 +65,11 @@ class OneCycleLR(Schedule):
         div_factor = _check.positive(div_factor, "div_factor")
         final_div_factor = _check.positive(final_div_factor, "final_div_factor")
         self.momentum = "momentum" if "momentum" in groups[0] else "betas"
-        self.cycle_momentum = bool(cycle_momentum)
-        if self.cycle_momentum and not all(group.get(self.momentum) for group in groups):
-            raise ValueError("cycle_momentum=True needs an optimizer with momentum")
+        self.cycle_momentum = _check.flag(cycle_momentum, "cycle_momentum")
+        three_phase = _check.flag(three_phase, "three_phase")
+        if self.cycle_momentum and not all(self.momentum in group for group in groups):
+            raise ValueError("cycle_momentum=True needs an optimizer with the option momentum or "
+                             f"betas, {type(optimizer).__name__} has neither")
 
         # (first, highest, last) of each group.
         self.lrs = [(lr / div_factor, lr, lr / div_factor / final_div_factor) for lr in max_lrs]

@@ -6,6 +6,11 @@ from ..functional import _check
 class Schedule:
     """A schedule of your own needs `set(step)`, which changes the optimizer.
 
+    A schedule here is a function of the step alone, so that a training that is resumed has the same
+    bits. (PyTorch's multiply what is there.) So each step overwrites what else has changed the
+    learning rate meanwhile: by hand (set `optimizer.lr` and make a new schedule), or by another
+    schedule, of which :class:`SequentialLR` puts several one after the other.
+
     Parameters
     ----------
     optimizer : cycnn.optim.Optimizer
@@ -94,8 +99,9 @@ class LearningRate(Schedule):
         groups = self.optimizer.param_groups
         for group in groups[len(self.base_lrs):]:           # those that came since
             self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
-        for group, base_lr in zip(groups, self.base_lrs):
-            group["lr"] = self.lr_at(base_lr, step)
+        lrs = [self.lr_at(base_lr, step) for base_lr in self.base_lrs]      # all, or an error
+        for group, lr in zip(groups, lrs):
+            group["lr"] = lr
 
     def lr_at(self, base_lr, step):
         """The learning rate of a group whose first one was `base_lr`."""

@@ -10,6 +10,9 @@ from .schedule import Schedule, check_optimizer, entry
 class SequentialLR(Schedule):
     """One schedule after the other, each from its own beginning: a warm-up and what follows.
 
+    The way to combine schedules: each is a function of the step, and its every step overwrites what
+    else has set the learning rate meanwhile. Step this one alone, not its parts.
+
     Parameters
     ----------
     optimizer : cycnn.optim.Optimizer
