@@ -21,7 +21,8 @@ from .normalization import Normalization
 _VERSION = 1
 #: How the names of tensors begin that are not the model's: those of a checkpoint.
 MORE = "checkpoint/"
-_DTYPES = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64), "I64": np.dtype(np.int64)}
+# The types of arrays, those of buffers, as the format calls them.
+_KINDS = ("F16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL")
 
 # Modules whose arguments are other modules, in a row.
 _ROWS = (Sequential, Concat)
@@ -191,8 +192,8 @@ def read(path):
 
 def _tensor(file, name):
     kind = file.get_slice(name).get_dtype()
-    if kind not in _DTYPES and not name.startswith(MORE):
-        raise ValueError(f"{name} must be F32 or F64 (or I64, a count), got {kind}")
+    if kind not in _KINDS and not name.startswith(MORE):
+        raise ValueError(f"{name} must be of one of the types {', '.join(_KINDS)}, got {kind}")
     return file.get_tensor(name)
 
 

@@ -325,6 +325,26 @@ class TestMistakes:
         assert error.count("\n") == 1 and error.startswith("cycnn") and message in error
         assert output == "" and list(tmp_path.iterdir()) == []
 
+    @pytest.mark.parametrize("output", ["-o set.npz", "-o ./no/../set.npz", "-o link",
+                                        "--checkpoint set.npz", "--log hard.csv"])
+    def test_the_data_are_not_written_over(self, train, tmp_path, output):
+        np.savez("set.npz", x=np.zeros((20, 8, 8)), y=np.arange(20) % 2)
+        (tmp_path / "no").mkdir()
+        (tmp_path / "link").symlink_to("set.npz")
+        (tmp_path / "hard.csv").hardlink_to("set.npz")
+        before = (tmp_path / "set.npz").read_bytes()
+        _, error = train(f"--data set.npz --epochs 1 --no-plot {output}", 2)
+        assert "this is the name of both --data and" in error and error.count("\n") == 1
+        assert (tmp_path / "set.npz").read_bytes() == before and len(list(tmp_path.iterdir())) == 4
+
+    @pytest.mark.parametrize("name", ["x" * 250, "x" * 255, "x" * 239 + ".safetensors",
+                                      "/proc/x.safetensors"])
+    def test_a_name_that_no_file_can_have(self, train, tmp_path, name):
+        if name.startswith("/proc") and not sys.platform.startswith("linux"):
+            pytest.skip("there is no /proc")
+        output, error = train(f"--epochs 1 --no-plot -o {name}", 2)
+        assert error.count("\n") == 1 and output == "" and list(tmp_path.iterdir()) == []
+
     @pytest.mark.parametrize("content", [b"", b"no checkpoint"])
     def test_a_damaged_checkpoint(self, train, tmp_path, content):
         (tmp_path / "last").write_bytes(content)

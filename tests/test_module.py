@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import cycnn as cn
+from checkpoint_run import images_and_labels
+from cycnn.callbacks import Checkpoint
 from helpers import normal
 from reference import numerical_gradient
 from test_layers import network
@@ -98,6 +100,55 @@ def test_a_parameter_keeps_its_shape(shape):
         parameter = cn.Parameter(np.ones(shape, order=order))
         assert parameter.data.shape == shape and parameter.data.flags.c_contiguous
         assert repr(parameter) == f"Parameter(shape={shape}, dtype=float64)"
+
+
+class Mask(cn.Module):
+    """A layer with a buffer that is not learned."""
+
+    def __init__(self, dtype="uint8"):
+        self.register_buffer("mask", np.ones((1, 8, 8), dtype))
+
+    def forward(self, x):
+        return x * self.mask.astype(x.dtype)
+
+    def backward(self, dy, input_gradient=True, accumulate=False):
+        return dy * self.mask.astype(dy.dtype)
+
+    def config(self):
+        return {"dtype": str(self.mask.dtype)}
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int32", "int64", "uint64", "float16"])
+def test_a_buffer_keeps_its_type(dtype, tmp_path):
+    pytest.importorskip("safetensors")
+    path, data = tmp_path / "last", images_and_labels()
+    for epochs in (1, 2):                               # resumed the second time
+        model = cn.Sequential(Mask(dtype), cn.Flatten(), cn.Linear(64, 3))
+        model[0].mask[0, :2] = 0 if dtype in ("bool", "uint8") else np.array(-3).astype(dtype)
+        cn.Trainer(model, cn.SGD(model.parameters(), 0.1), cn.CrossEntropyLoss()).fit(
+            data, epochs, 50, progress=False, callbacks=[Checkpoint(path)], resume=True)
+    cn.save(model, tmp_path / "model")
+    loaded = cn.load(tmp_path / "model", layers={"Mask": Mask})
+    other = cn.Sequential(Mask(dtype), cn.Flatten(), cn.Linear(64, 3))
+    other.load_state_dict(model.state_dict())
+    for copy in (loaded, other, cn.load(path, layers={"Mask": Mask})):
+        assert copy[0].mask.dtype == dtype
+        np.testing.assert_array_equal(copy[0].mask, model[0].mask)
+
+
+@pytest.mark.parametrize("dtype, number", [("bool", 2), ("uint8", 256), ("int8", -129),
+                                           ("int64", 2.0**63), ("int32", 0.5)])
+def test_numbers_that_a_buffer_cannot_hold(dtype, number):
+    layer = Mask(dtype)
+    with pytest.raises(ValueError, match="mask must hold whole numbers of at least"):
+        layer.load_state_dict({"mask": np.full((1, 8, 8), number)})
+    assert (layer.mask == 1).all()
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "U3", "object", ">f4"])
+def test_buffers_that_no_file_could_hold(dtype):
+    with pytest.raises(TypeError, match="mask must be of one of the types.*float16.*bool, got"):
+        Mask(dtype)
 
 
 def test_a_module_says_what_it_lacks():

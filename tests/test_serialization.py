@@ -311,8 +311,8 @@ def test_nested_without_end(path):
     (lambda t: t.update({"9.bias": np.zeros(6, np.float32)}), "9.bias has shape"),
     (lambda t: t.update({"9.bias": np.zeros((5, 1), np.float32)}), "9.bias has shape"),
     (lambda t: t.update({"9.bias": np.zeros(5)}), "9.bias must be float32"),
-    (lambda t: t.update({"9.bias": np.zeros(5, np.int32)}), "9.bias must be F32"),
-    (lambda t: t.update({"9.bias": np.zeros(5, np.float16)}), "9.bias must be F32"),
+    (lambda t: t.update({"9.bias": np.zeros(5, np.int32)}), "9.bias must be float32"),
+    (lambda t: t.update({"9.bias": np.zeros(5, np.float16)}), "9.bias must be float32"),
     (lambda t: t.clear(), "missing 0.weight; missing 3.0.weight")])
 def test_tensors_that_are_wrong(change, message, path):
     model = network()

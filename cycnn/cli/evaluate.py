@@ -8,7 +8,7 @@ import cycnn as cn
 
 from .. import data
 from .._extras import require
-from .shared import loaded, stem, writable
+from .shared import apart, loaded, stem, writable
 
 
 def run(args):
@@ -21,6 +21,7 @@ def run(args):
         if writable(picture).suffix[1:].lower() not in kinds:
             raise ValueError(f"{picture}: this is no name for a picture, which ends in one of "
                              f".{', .'.join(sorted(kinds))}")
+        apart({"the model": args.model, "--data": args.data, "the picture": picture})
     model = loaded(args.model)
     channels, *size = model.input_shape
     pictures = args.data not in data.NAMES and Path(args.data).is_dir()

@@ -13,7 +13,7 @@ def stem(name):
 
 
 def writable(path):
-    """`path`, if a file can be written there."""
+    """`path`, if a file can be written there, and before it one beside it with a longer name."""
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, not a name for a file")
@@ -21,7 +21,33 @@ def writable(path):
         raise FileNotFoundError(f"{path}: there is no folder {path.parent} to write to")
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(f"{path}: the folder {path.parent} cannot be written to")
+    # Only trying tells of a name that is too long, and of folders such as /proc.
+    temporary = f"{os.path.realpath(path)}.{os.urandom(4).hex()}.tmp"
+    try:
+        with open(temporary, "xb"):
+            pass
+    except OSError as error:
+        raise OSError(f"{path}: no file can be written there: {error.strerror}") from error
+    os.remove(temporary)
     return path
+
+
+def apart(files):
+    """Raise if two of `files`, {what: path or None}, are one file, in whatever spelling."""
+    taken = {}
+    for what, path in files.items():
+        if path:
+            other = taken.setdefault(_identity(path), what)
+            if other != what:
+                raise ValueError(f"{path}: this is the name of both {other} and {what}")
+
+
+def _identity(path):
+    try:
+        status = os.stat(path)
+    except OSError:                 # not there yet
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
 
 
 def loaded(path):

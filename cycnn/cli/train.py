@@ -13,7 +13,7 @@ from .._extras import require
 from ..callbacks import Callback
 from ..interrupts import Interrupts
 from .recipe import Recipe
-from .shared import stem, threads, writable
+from .shared import apart, stem, threads, writable
 
 
 def run(args):
@@ -91,12 +91,10 @@ def _files(args):
                          f"such as {model.with_suffix('.safetensors')}")
     files = {"the model": model, "the picture": args.plot and model.with_suffix(".png"),
              "--checkpoint": args.checkpoint, "--log": args.log}
-    taken = {}
-    for what, path in files.items():
-        if path:
-            other = taken.setdefault(writable(path).resolve(), what)
-            if other != what:
-                raise ValueError(f"{path}: this is the name of both {other} and {what}")
+    apart({"--data": args.data not in data.NAMES and args.data, **files})
+    for path in files.values():
+        if path and path is not model:
+            writable(path)
     return model, model.with_suffix(".png")
 
 

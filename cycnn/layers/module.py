@@ -5,6 +5,11 @@ import numpy as np
 from . import prediction
 from .parameter import Parameter
 
+# The types of buffers: those that the files of models know.
+_BUFFER_TYPES = [np.dtype(name) for name in (
+    "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
+    "uint64", "bool")]
+
 
 class Deferred:
     """A memory that is made when it is asked for: `make()` lets the layer remember it."""
@@ -140,7 +145,7 @@ class Module:
         name : str
             Of the attribute.
         array : numpy.ndarray or None
-            None: there is no such buffer in this layer, but code may ask for it.
+            Of real numbers or booleans, as files know them. None: there is no such buffer in this layer, but code may ask for it.
         """
         if not name.isidentifier():
             raise ValueError(f"name must be one that an attribute can have, got {name!r}")
@@ -148,6 +153,9 @@ class Module:
             raise ValueError(f"name must be a new one, {type(self).__name__} has {name!r} already")
         if array is not None and not isinstance(array, np.ndarray):
             raise TypeError(f"{name} must be a NumPy array, got {type(array).__name__}")
+        if array is not None and array.dtype not in _BUFFER_TYPES:
+            raise TypeError(f"{name} must be of one of the types that can be saved, "
+                            f"{', '.join(map(str, _BUFFER_TYPES))}, got {array.dtype}")
         if name not in self._buffers:
             self._buffers = (*self._buffers, name)
         setattr(self, name, array)
@@ -194,24 +202,26 @@ class Module:
         Raises
         ------
         ValueError
-            If names are missing or unexpected, shapes differ, or what counts is no count: all of
-            them are listed, and nothing has been changed.
+            If names are missing or unexpected, shapes differ, what counts is no count, or whole
+            numbers do not fit: all of them are listed, and nothing has been changed.
         """
         if not hasattr(state_dict, "items"):
             raise TypeError("state_dict must be a dict of arrays by name, got "
                             f"{type(state_dict).__name__}")
         own = self.state_dict()
-        arrays = {name: _as_array(value, name) for name, value in state_dict.items()
-                  if name in own}
+        arrays = {name: _as_array(value, name, own[name].dtype)
+                  for name, value in state_dict.items() if name in own}
         problems = []
         if strict:
             problems += [f"missing {name}" for name in own if name not in state_dict]
             problems += [f"unexpected {name}" for name in state_dict if name not in own]
         problems += [f"{name} has shape {array.shape}, needed is {own[name].shape}"
                      for name, array in arrays.items() if array.shape != own[name].shape]
-        problems += [f"{name} must hold whole numbers of at least 0, got {array}"
-                     for name, array in arrays.items()
-                     if own[name].dtype.kind == "i" and not _is_count(array)]
+        for name, array in arrays.items():
+            low, high = _limits(name, own[name].dtype)
+            if low is not None and not _whole_within(array, low, high):
+                problems.append(f"{name} must hold whole numbers of at least {low} and at most "
+                                f"{high}, got {array}")
         if problems:
             raise ValueError(f"state_dict does not fit this {type(self).__name__}: "
                              + "; ".join(problems))
@@ -340,15 +350,28 @@ class Module:
         return f"{type(self).__name__}(\n  {body}\n)"
 
 
-def _is_count(array):
-    """Whether it holds whole numbers that a count can be."""
-    return ((array >= 0) & (array < 2**62) & (array == np.floor(array))).all()
+def _limits(name, dtype):
+    """The least and the largest whole number that may stand there; None, None where others may."""
+    if name.split(".")[-1] == "num_batches_tracked":        # it is still to be counted on
+        return 0, 2**62
+    if dtype.kind == "b":
+        return 0, 1
+    return (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (None, None)
 
 
-def _as_array(value, name):
+def _whole_within(array, low, high):
+    if array.dtype.kind == "b":
+        return True
+    if array.dtype.kind == "f":
+        # float64 rounds the largest numbers of 64 bits up: those are one too many.
+        return ((array >= low) & (array < float(high + 1)) & (array == np.floor(array))).all()
+    return array.size == 0 or low <= int(array.min()) and int(array.max()) <= high
+
+
+def _as_array(value, name, dtype):
     if hasattr(value, "detach"):                # a PyTorch tensor
         value = value.detach().cpu()
     array = np.asarray(value)
-    if array.dtype.kind not in "fiu":
+    if array.dtype.kind not in ("fiub" if dtype.kind == "b" else "fiu"):
         raise TypeError(f"{name} must be an array of numbers, got dtype {array.dtype}")
     return array
