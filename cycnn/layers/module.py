@@ -145,7 +145,8 @@ class Module:
         name : str
             Of the attribute.
         array : numpy.ndarray or None
-            Of real numbers or booleans, as files know them. None: there is no such buffer in this layer, but code may ask for it.
+            Of real numbers or booleans, of a type that files know. None: there is no such buffer in
+            this layer, but code may ask for it.
         """
         if not name.isidentifier():
             raise ValueError(f"name must be one that an attribute can have, got {name!r}")
