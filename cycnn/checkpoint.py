@@ -124,10 +124,10 @@ def _restore(metadata, tensors, trainer, state):
     lacking = [part for part in _PARTS if part not in content]
     if lacking:
         raise ValueError(f"it lacks {', '.join(lacking)}")
-    for name, now in state.setup.items():
-        if content["setup"][name] != now:
-            raise ValueError(f"it is of a training with {name} {content['setup'][name]}, "
-                             f"this one has {now}")
+    description = json.loads(metadata["cycnn"])
+    _check_setup({"classes": description["classes"], **content["setup"]}, state.setup)
+    own = json.loads(serialization.describe(trainer.model))
+    serialization.check_same(description["architecture"], own["architecture"])
     model, optimizer, schedule = trainer.model, trainer.optimizer, state.schedule
     for name, part, saved in (("optimizer", optimizer, content["optimizer"]),
                               ("schedule", schedule, content["schedule"])):
@@ -151,7 +151,6 @@ def _restore(metadata, tensors, trainer, state):
     layers = dict(_with_state(model))
     for name, extra in content["layers"].items():
         layers[name].set_extra_state(extra)
-    description = json.loads(metadata["cycnn"])
     scale = description["normalization"]
     model.normalization = scale and Normalization(scale["mean"], scale["std"])
     saved = content["callbacks"]
@@ -171,6 +170,28 @@ def _restore(metadata, tensors, trainer, state):
     state.add(position["images"], position["sums"], trainer.loss.classifies)
     state.history.interrupted = False
     return position["batch"]
+
+
+def _check_setup(before, now):
+    """Raise if what a training was begun with differs: where that is known, as older files and
+    models know less."""
+    for name, value in now.items():
+        if name not in before or before[name] == value:
+            continue
+        if name != "classes":
+            raise ValueError(f"it is of a training with {name} {before[name]}, this one has "
+                             f"{value}")
+        if before[name] is not None and value is not None:
+            raise ValueError(f"it is of a training with {_names(before[name], value)}, this one "
+                             f"has {_names(value, before[name])}")
+
+
+def _names(classes, others):
+    """What to say of names of classes that differ from `others`: the first that does."""
+    for number, (name, other) in enumerate(zip(classes, others)):
+        if name != other:
+            return f"the class {number} {name!r}"
+    return f"{len(classes)} classes"
 
 
 def _check_weights(needed, found):

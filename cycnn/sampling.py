@@ -36,6 +36,11 @@ def check(sampling, labels):
     return weights / weights.sum()
 
 
+def kind(sampling):
+    """What a checkpoint remembers of it: None, "balanced" or "weights"."""
+    return sampling if sampling is None or isinstance(sampling, str) else "weights"
+
+
 def order(sampling, labels, rng):
     """The images of an epoch, as many as there are, in a random order: int64, (N,).
 

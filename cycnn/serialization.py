@@ -125,6 +125,35 @@ def _describe(module):
     return {"class": name, "config": config, **({"modules": modules} if modules else {})}
 
 
+def check_same(before, now, place=""):
+    """Raise if the architecture `now` is not the one of a file; `place` is what to say of where.
+
+    Arguments that only one of them has are those of another version of the layer's code.
+    """
+    config, own = before.get("config", {}), now.get("config", {})
+    differing = [key for key in config if key in own and config[key] != own[key]]
+    if before["class"] != now["class"] or differing:
+        raise ValueError(f"it is of a network with {_shown(before, differing)}{place}, this one "
+                         f"has {_shown(now, differing)}")
+    inner, own_inner = _inner(before), _inner(now)
+    for name in [name for name in inner if name in own_inner]:
+        check_same(inner[name], own_inner[name], f"{place or ' at '}{place and '.'}{name}")
+    if inner.keys() != own_inner.keys():
+        raise ValueError(f"it is of a network with {len(inner)} layers{place}, this one has "
+                         f"{len(own_inner)}")
+
+
+def _inner(description):
+    """The descriptions of the modules within, by name."""
+    layers = {str(number): layer for number, layer in enumerate(description.get("layers", ()))}
+    return {**layers, **description.get("modules", {})}
+
+
+def _shown(description, names):
+    arguments = ", ".join(f"{name}={description['config'][name]!r}" for name in names)
+    return f"{description['class']}({arguments})"
+
+
 def write(path, content, suffix=None):
     """Write a file whole or not at all.
 

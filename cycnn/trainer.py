@@ -156,7 +156,9 @@ class Trainer:
         history, begun = History(), []
         state = FitState(epochs, steps, history, records, schedule, callbacks,
                          {"batch_size": batch_size, "accumulate": accumulate, "seed": self.seed,
-                          "batches": steps})
+                          "batches": steps, "train_images": len(feed) if feed.checked else None,
+                          "sampling": samplings.kind(options.sampling),
+                          "classes": self._classes(train)})
         with Interrupts() as interrupts:
             try:
                 for callback in callbacks:
@@ -262,8 +264,12 @@ class Trainer:
         scale = model.normalization or feed.measure()
         model.normalization = scale
         model.input_shape = feed.input_shape or model.input_shape
-        if getattr(train, "classes", None) is not None:
-            model.classes = [str(name) for name in train.classes]
+        model.classes = self._classes(train)
+
+    def _classes(self, train):
+        """The names of the classes that the model will have."""
+        names = getattr(train, "classes", None)
+        return self.model.classes if names is None else [str(name) for name in names]
 
     def _train_epoch(self, feed, options, accumulate, first, state, interrupts):
         """The epoch from step `first` on; returns whether it came to its end."""
