@@ -8,7 +8,7 @@ import cycnn as cn
 
 from .. import data
 from .._extras import require
-from .shared import apart, loaded, stem, writable
+from .shared import apart, class_names, loaded, stem, writable
 
 
 def run(args):
@@ -44,7 +44,7 @@ def run(args):
         mistakes.append((part.images[wrong], probabilities[-1][wrong], part.labels[wrong]))
     probabilities = np.concatenate(probabilities)
     labels = np.concatenate([part.labels for part in parts])
-    names = model.classes or list(map(str, range(probabilities.shape[1])))
+    names = class_names(model, probabilities.shape[1])
     matrix = cn.metrics.confusion_matrix(probabilities, labels)
     result = _print_metrics(matrix, probabilities, labels, names, "" if args.all else "held-out ")
     if args.plot:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import data
 from ..data.folder import SUFFIXES
-from .shared import loaded, text_of
+from .shared import class_names, loaded, text_of
 
 # Pictures that are in memory at a time: so many, and fewer where they are large.
 _BATCH, _PIXELS = 64, 1 << 20
@@ -31,10 +31,11 @@ def run(args):
     for paths, pixels in _batches(args.images, channels, size, failed):
         if args.invert:
             pixels = 255 - pixels
-        for path, row in zip(paths, model.predict_proba(pixels * scale)):
+        probabilities = model.predict_proba(pixels * scale)
+        names = class_names(model, probabilities.shape[1])
+        for path, row in zip(paths, probabilities):
             answer = int(row.argmax())
-            name = model.classes[answer] if model.classes else answer
-            print(f"{path}\t{name}\t{100 * row[answer]:.1f} %")
+            print(f"{path}\t{names[answer]}\t{100 * row[answer]:.1f} %")
         sys.stdout.flush()
     return 2 if failed else 0
 

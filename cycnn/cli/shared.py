@@ -59,6 +59,12 @@ def loaded(path):
     return model
 
 
+def class_names(model, outputs):
+    """What so many outputs of a model stand for: its classes, and beyond them numbers."""
+    names = (model.classes or [])[:outputs]
+    return [*names, *map(str, range(len(names), outputs))]
+
+
 def threads():
     """How many are in use, in words."""
     number = cn.get_num_threads()
