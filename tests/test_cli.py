@@ -210,6 +210,40 @@ class TestUse:
         assert capsys.readouterr().out == (
             f"{file}\t{expected.argmax()}\t{100 * expected.max():.1f} %\n")
 
+    def test_outputs_beyond_the_names_are_numbers(self, trained, pictures, tmp_path, capsys):
+        model = cn.load(trained[0] / "cycnn-digits.safetensors")
+        model.classes = ["0", "1", "2"]
+        file = str(tmp_path / "few.safetensors")
+        cn.save(model, file)
+        assert cli.main(["predict", file, str(pictures / "0"), str(pictures / "7")]) == 0
+        answers = {line.split("\t")[1] for line in capsys.readouterr().out.splitlines()}
+        assert {"0", "7"} <= answers
+        images = cn.data.load("digits")[1].images
+        np.savez(tmp_path / "set.npz", x=images, y=np.arange(360) % 3)
+        assert cli.main(["evaluate", file, "--data", str(tmp_path / "set.npz"), "--all", "-o",
+                         str(tmp_path / "few.png")]) == 0
+        assert "\n9 " in capsys.readouterr().out and (tmp_path / "few.png").is_file()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+    def test_names_that_are_not_utf8(self, trained, pictures, tmp_path):
+        model, odd = cn.load(trained[0] / "cycnn-digits.safetensors"), os.fsdecode(b"\xff")
+        model.classes = [*model.classes[:9], f"nine{odd}"]
+        cn.save(model, tmp_path / "odd.safetensors")
+        for number, picture in enumerate(sorted(pictures.glob("9/*.png"))[:5]):
+            (tmp_path / f"{number}{odd}.png").write_bytes(picture.read_bytes())
+        output, _ = cycnn("predict", "odd.safetensors", ".", cwd=tmp_path)
+        assert [line.split("\t")[0] for line in output.splitlines()] == [
+            f"./{number}?.png" for number in range(5)]
+        assert "\tnine?\t" in output
+        for name in (f"nine{odd}", "0"):
+            (tmp_path / "set" / name).mkdir(parents=True)
+            for number in range(4):
+                (tmp_path / "set" / name / f"{number}.png").write_bytes(picture.read_bytes())
+        output, _ = cycnn("train", "--data", "set", "--epochs", 1, cwd=tmp_path)
+        assert "picture:  cycnn-set.png" in output
+        output, _ = cycnn("evaluate", "odd.safetensors", "--data", "set", "--all", cwd=tmp_path)
+        assert "\nnine? " in output and "picture" in output
+
     def test_info(self, trained, tmp_path):
         output, _ = cycnn("info", cwd=tmp_path)
         assert "cycnn:" in output and "instruction set:" in output and "threads:" in output

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from cycnn.plot import (plot_confusion_matrix, plot_evaluation, plot_history, pl
                         plot_predictions, plot_training)
 
 pytest.importorskip("matplotlib")
+Text = pytest.importorskip("matplotlib.text").Text
 GREEN, RED = "#1a7f37", "#cf222e"
 
 
@@ -176,6 +178,23 @@ def test_an_evaluation_shows_the_matrix_and_the_surest_mistakes(answers, tmp_pat
     assert [part.get_suptitle() for part in figure.subfigs] == [
         "pets", "2 mistakes in 12 images, the surest first"]
     assert (tmp_path / "all.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", ["a$_$", "\udcff", r"\$x"])
+def test_names_are_drawn_as_they_are(history, answers, tmp_path, name):
+    images, probabilities, labels, _ = answers
+    classes, shown = [name, "$b", "c"], name.replace("\udcff", "\ufffd")
+    matrix = cn.metrics.confusion_matrix(probabilities, labels)
+    for draw in (lambda *rest: plot_training(history, *rest), partial(plot_evaluation, matrix)):
+        figure = draw(images, probabilities, labels, classes, tmp_path / "all.svg", f"{name}!")
+        assert figure.subfigs[0].get_suptitle() == f"{shown}!"
+        texts = [text for text in figure.findobj(match=Text)
+                 if text.get_text().startswith((shown, "$b"))]
+        assert len(texts) > 3 and not any(text.get_parse_math() for text in texts)
+    plot_images(images, labels, classes, tmp_path / "images.png")
+    model = cn.Sequential(cn.Flatten(), cn.Linear(64, 3))
+    model.classes = classes
+    cn.plot.plot_feature_maps(model, images[0], tmp_path / "maps.png")
 
 
 def test_an_evaluation_without_mistakes_or_with_many(answers):

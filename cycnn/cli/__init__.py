@@ -24,6 +24,9 @@ def main(argv=None):
     if args.run is None:
         command.print_help()
         return 0
+    if hasattr(sys.stdout, "reconfigure"):
+        # The names of files and classes may hold what the output cannot: it is shown as "?".
+        sys.stdout.reconfigure(errors="replace")
     try:
         if getattr(args, "threads", None):
             cn.set_num_threads(args.threads)

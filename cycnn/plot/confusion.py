@@ -43,8 +43,9 @@ def draw_matrix(figure, matrix, classes):
         return
     names = [class_name(label, classes) for label in range(len(matrix))]
     turned = max(map(len, names)) > 4
-    axes.set_xticks(range(len(matrix)), names, rotation=90 if turned else 0)
-    axes.set_yticks(range(len(matrix)), names)
+    axes.set_xticks(range(len(matrix)), names, rotation=90 if turned else 0,
+                    parse_math=False)
+    axes.set_yticks(range(len(matrix)), names, parse_math=False)
     if len(matrix) <= _COUNTED_CLASSES:
         for row, column in zip(*np.nonzero(matrix)):
             axes.text(column, row, f"{matrix[row, column]}", ha="center", va="center", fontsize=8,

@@ -1,5 +1,7 @@
 """What all pictures are made with."""
 
+import re
+
 import numpy as np
 
 from .. import batches
@@ -7,6 +9,7 @@ from .._extras import require
 
 PER_ROW = 10            # images in a row
 TILE_GAP = 0.12         # between tiles, of the longer side of one
+_SURROGATES = re.compile("[\ud800-\udfff]")
 OUTLINE, BARS, LARGEST = "#8c959f", "#8c959f", "#0969da"
 
 
@@ -90,6 +93,14 @@ def bare(axes):
     axes.spines[:].set_visible(False)
 
 
+def literal(text):
+    """`text` as matplotlib can draw it: names from the disk may hold what is no character.
+
+    A name may also hold a $, so that it is drawn with ``parse_math=False``.
+    """
+    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def class_name(label, classes):
-    name = str(classes[label]) if classes is not None else str(label)
+    name = literal(str(classes[label]) if classes is not None else str(label))
     return name if len(name) <= 14 else f"{name[:13]}\N{HORIZONTAL ELLIPSIS}"

@@ -73,7 +73,8 @@ def plot_feature_maps(model, image, path=None, layers=None, most=8):
         if title != "image":
             note += f"\n{lowest:.3g} to {highest:.3g}"
         _draw(cell, values, lowest, highest, most, title == "image", model.classes)
-        cell.set_ylabel(note, rotation=0, ha="right", va="center", fontsize=8, labelpad=8)
+        cell.set_ylabel(note, rotation=0, ha="right", va="center", fontsize=8, labelpad=8,
+                        parse_math=False)
     return saved(figure, path)
 
 
@@ -165,5 +166,6 @@ def _draw_bars(axes, values, most, classes):
     bare(axes)
     if len(values) <= 20:
         turned = max(map(len, names)) * len(values) * _LETTER > _INCHES * most
-        axes.set_xticks(range(len(values)), names, fontsize=7, rotation=90 if turned else 0)
+        axes.set_xticks(range(len(values)), names, fontsize=7, rotation=90 if turned else 0,
+                        parse_math=False)
         axes.tick_params(length=0)

@@ -52,5 +52,6 @@ def plot_images(images, labels=None, classes=None, path=None, most=50):
     for index, (cell, image) in enumerate(zip(cells, images)):
         draw_image(cell, image)
         if labels is not None:
-            cell.set_xlabel(class_name(int(labels[index]), classes), fontsize=9, labelpad=3)
+            cell.set_xlabel(class_name(int(labels[index]), classes), fontsize=9, labelpad=3,
+                            parse_math=False)
     return saved(figure, path)

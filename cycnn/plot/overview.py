@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .confusion import draw_matrix, side, square
-from .drawing import PER_ROW, figure_of, saved
+from .drawing import PER_ROW, figure_of, literal, saved
 from .history import draw_history
 from .predictions import draw_predictions
 
@@ -44,7 +44,7 @@ def plot_training(history, images, probabilities, labels, classes=None, path=Non
     parts = figure.subfigures(len(heights), 1, height_ratios=heights)
     draw_history(parts[0], history)
     if title:
-        parts[0].suptitle(title, fontsize=13, fontweight="bold")
+        parts[0].suptitle(literal(title), fontsize=13, fontweight="bold", parse_math=False)
     for part, (heading, chosen) in zip(parts[1:], rows):
         part.suptitle(heading, fontsize=10, color="#57606a")
         draw_predictions(part, images[chosen], probabilities[chosen], labels[chosen], classes,
@@ -80,7 +80,7 @@ def plot_evaluation(matrix, images, probabilities, labels, classes=None, path=No
     parts = np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights))
     draw_matrix(parts[0], matrix, classes)
     if title:
-        parts[0].suptitle(title, fontsize=13, fontweight="bold")
+        parts[0].suptitle(literal(title), fontsize=13, fontweight="bold", parse_math=False)
     if rows:
         parts[1].suptitle(_count(len(wrong), f"{int(matrix.sum()):,} images", 2 * PER_ROW),
                           fontsize=10, color="#57606a")

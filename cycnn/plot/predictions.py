@@ -57,5 +57,5 @@ def draw_predictions(figure, images, probabilities, labels, classes, rows, colum
         if not right:
             text += f"\nis {class_name(int(labels[index]), classes)}"
         draw_image(cell, image)
-        cell.set_xlabel(text, fontsize=9, labelpad=3, linespacing=1.15, color=(
+        cell.set_xlabel(text, fontsize=9, labelpad=3, linespacing=1.15, parse_math=False, color=(
             "black" if labels is None else _RIGHT if right else _WRONG))
