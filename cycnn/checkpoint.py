@@ -16,6 +16,8 @@ from ._extras import require
 from .normalization import Normalization
 
 _VERSION = 1
+#: What a file's name ends in while it is written.
+SUFFIX = ".tmp"
 _PARTS = ("setup", "position", "history", "random", "layers_random", "layers", "optimizer",
           "ema", "schedule", "callbacks")
 
@@ -80,7 +82,7 @@ def save(path, trainer, state, averaged=False):
     with trainer.averaged_weights() if averaged else contextlib.nullcontext():
         data = safetensors.save({**model.state_dict(), **tensors},
                                 {"cycnn": serialization.describe(model), "checkpoint": text})
-    serialization.write(path, data, ".tmp")
+    serialization.write(path, data, SUFFIX)
 
 
 def restore(path, trainer, state):

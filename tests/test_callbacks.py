@@ -13,8 +13,8 @@ import pytest
 
 import cycnn as cn
 from checkpoint_run import images_and_labels
-from cycnn.callbacks import (Callback, Checkpoint, CSVLog, EarlyStopping, JSONLinesLog, LivePlot,
-                             TensorBoard, TimeLimit)
+from cycnn.callbacks import (BestCheckpoint, Callback, Checkpoint, CSVLog, EarlyStopping,
+                             JSONLinesLog, LivePlot, TensorBoard, TimeLimit)
 
 
 def fit(*callbacks, epochs=3, validation=True, resume=None, loss=None):
@@ -169,14 +169,81 @@ def test_a_resumed_training_goes_on_with_its_log(log, tmp_path):
     assert without_seconds(path) == without_seconds(whole)
 
 
+@pytest.mark.parametrize("log", [JSONLinesLog, CSVLog])
+def test_a_resumed_training_appends_no_epoch_twice(log, tmp_path):
+    pytest.importorskip("safetensors")
+    path = tmp_path / "log"
+
+    class Stop(Callback):
+        order = 50              # after the log, before the checkpoint
+
+        def __init__(self, epoch):
+            self.epoch = epoch
+
+        def on_epoch_end(self, trainer, state):
+            if state.epoch == self.epoch:
+                raise InterruptedError
+
+    def epochs():
+        return [int("".join(filter(str.isdigit, line.split(",")[0])))
+                for line in path.read_text().splitlines()[log is CSVLog:]]
+
+    fit(log(path), epochs=3)                            # a former training: its lines stay
+    before = path.read_text()
+    for stop, done in ((1, [1, 2]), (1, [1, 2]), (3, [1, 2, 3, 4])):
+        with pytest.raises(InterruptedError):
+            fit(log(path, append=True), Stop(stop), Checkpoint(tmp_path / "last", every=1),
+                epochs=5, resume=True)
+        assert epochs() == [1, 2, 3, *done] and path.read_text().startswith(before)
+    fit(log(path, append=True), epochs=2)               # one in between
+    with open(path, "a") as file:
+        file.write("a part of a li")
+    fit(log(path, append=True), Checkpoint(tmp_path / "last"), epochs=5, resume=True)
+    assert epochs() == [1, 2, 3, 1, 2, 3, 1, 2, 4, 5]
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize("make, error, message", [
+    (lambda: CSVLog(LONG), ValueError, "path must be a name that.*of 300 characters: .*long"),
+    (lambda: Checkpoint("y" * 253), ValueError, "path must be a name that .*y'"),
+    (lambda: CSVLog("a\0b"), ValueError, "path must be"),
+    (lambda: JSONLinesLog(""), ValueError, "path must not be empty, got ''"),
+    (lambda: Checkpoint(""), ValueError, "path must not be empty"),
+    (lambda: BestCheckpoint("", "train_loss"), ValueError, "path must not be empty"),
+    (lambda: Checkpoint(5), TypeError, "path must be a str or a path-like object, got 5"),
+    (lambda: CSVLog(None), TypeError, "path must be a str .* got None"),
+    (lambda: CSVLog(b"log"), TypeError, "path must be a str .* got b'log'"),
+    (lambda: TensorBoard(""), ValueError, "log_dir must not be empty"),
+    (lambda: TensorBoard(None), TypeError, "log_dir must be a str"),
+    (lambda: TensorBoard("file"), NotADirectoryError, "log_dir must be a folder, file is a file"),
+    (lambda: TensorBoard("file/runs"), NotADirectoryError, "log_dir must be.* got 'file/runs'"),
+    (lambda: TensorBoard("new/" + LONG), ValueError, "log_dir must be a folder")])
+def test_paths_that_cannot_be_written_to(make, error, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("as before")
+    with pytest.raises(error, match=message):
+        fit(Values("train_loss", *[0] * 3), make())
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_trying_a_path_leaves_nothing_behind(tmp_path):
+    (tmp_path / "log").write_text("old")
+    for callback in (JSONLinesLog(tmp_path / "new"), JSONLinesLog(tmp_path / "log"),
+                     Checkpoint(tmp_path / "last"), TensorBoard(tmp_path / "runs" / "1")):
+        with pytest.raises(ValueError, match="monitor"):
+            fit(callback, EarlyStopping("no"))
+    assert [file.name for file in tmp_path.iterdir()] == ["log"]
+    assert (tmp_path / "log").read_text() == "old"
+
+
 def test_a_log_that_cannot_be_written(tmp_path):
     for log in (JSONLinesLog, CSVLog):
         with pytest.raises(FileNotFoundError, match="there is no folder"):
             fit(log(tmp_path / "no" / "log"))
         with pytest.raises(IsADirectoryError, match="folder"):
             fit(log(tmp_path))
-        with pytest.raises(TypeError):
-            log(3)
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError, match="file"):
         fit(TensorBoard(tmp_path / "file"))

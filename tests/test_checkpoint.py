@@ -346,7 +346,7 @@ def test_impossible_ones():
     for call, error, message in (
             (lambda: Checkpoint("x", every=0), ValueError, "every"),
             (lambda: Checkpoint("x", every=1.5), TypeError, "every"),
-            (lambda: Checkpoint(3), TypeError, "int"),
+            (lambda: Checkpoint(3), TypeError, "path must be a str"),
             (lambda: BestCheckpoint("x", mode="least"), ValueError, "mode"),
             (lambda: EarlyStopping(patience=-1), ValueError, "patience"),
             (lambda: EarlyStopping(monitor=3), TypeError, "monitor"),

@@ -4,6 +4,7 @@ import os
 
 from .. import checkpoint
 from ..functional import _check
+from . import paths
 from .base import Callback
 from .monitor import Monitor
 
@@ -27,11 +28,11 @@ class Checkpoint(Callback):
     order = 100
 
     def __init__(self, path, every=None):
-        self.path = os.fspath(path)
+        self.path = paths.checked(path)
         self.every = every if every is None else _check.integer(every, "every", 1)
 
     def on_fit_begin(self, trainer, state):
-        check_writable(self.path)
+        paths.check_writable(self.path, checkpoint.SUFFIX)
         checkpoint.check(trainer, state)
 
     def on_batch_end(self, trainer, state):
@@ -66,7 +67,7 @@ class BestCheckpoint(Callback):
     order = 99
 
     def __init__(self, path, monitor="val_loss", mode=None):
-        self.path = os.fspath(path)
+        self.path = paths.checked(path)
         self.monitor = Monitor(monitor, mode)
 
     @property
@@ -75,7 +76,7 @@ class BestCheckpoint(Callback):
 
     def on_fit_begin(self, trainer, state):
         self.monitor.check(state)
-        check_writable(self.path)
+        paths.check_writable(self.path, checkpoint.SUFFIX)
         checkpoint.check(trainer, state)
         self.monitor.reset()
 
@@ -90,17 +91,6 @@ class BestCheckpoint(Callback):
         self.monitor.best = state_dict["best"]
 
 
-def check_writable(path):
-    """Raise, before hours of training, if no file can be written at `path`."""
-    folder = os.path.dirname(path) or "."
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{path} is a folder, not a name for a file")
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"{path}: there is no folder {folder} to write to")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{path}: the folder {folder} cannot be written to")
-
-
 def resume_file(resume, callbacks):
     """The file to go on from for the argument `resume` of `Trainer.fit`, or None.
 
@@ -111,11 +101,11 @@ def resume_file(resume, callbacks):
     if resume is None or resume is False:
         return None
     if resume is True:
-        paths = [callback.path for callback in callbacks if isinstance(callback, Checkpoint)]
-        if not paths:
+        files = [callback.path for callback in callbacks if isinstance(callback, Checkpoint)]
+        if not files:
             raise ValueError("resume=True needs a Checkpoint among the callbacks, whose file it "
                              "takes; or give the file")
-        return paths[0] if os.path.exists(paths[0]) else None
+        return files[0] if os.path.exists(files[0]) else None
     try:
         path = os.fspath(resume)
     except TypeError:

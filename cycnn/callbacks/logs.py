@@ -5,20 +5,25 @@ import io
 import json
 import math
 import os
+import re
 
+from .. import serialization
+from . import paths
 from .base import Callback
-from .checkpoints import check_writable
 
 
 class _Log(Callback):
     """A file that gets a line an epoch, from `line` and under a `head` of some lines."""
 
     def __init__(self, path, append=False):
-        self.path, self.append = os.fspath(path), bool(append)
+        self.path, self.append = paths.checked(path), bool(append)
+        # How many lines the file has, and how many it had when a checkpoint was written.
+        self._written, self._kept = 0, None
 
     def on_fit_begin(self, trainer, state):
-        check_writable(self.path)
+        paths.check_writable(self.path)
         self._begun = self.append and os.path.exists(self.path)
+        self._written, self._kept = len(_lines(self.path)) if self.append else 0, None
 
     def on_epoch_end(self, trainer, state):
         numbers = {"epoch": state.epoch + 1, **{name: getattr(state.history, name)[-1]
@@ -32,9 +37,32 @@ class _Log(Callback):
                 lines = _lines(self.path)[:len(lines) + state.epoch] or lines
             with open(self.path, "w", encoding="utf-8", newline="") as file:
                 file.writelines(lines)
-            self._begun = True
+            self._begun, self._written = True, len(lines)
+        elif self._kept is not None:
+            self._forget(state.epoch)
+        self._kept = None
         with open(self.path, "a", encoding="utf-8", newline="") as file:
             file.write(self.line(numbers))
+        self._written += 1
+
+    def _forget(self, epochs):
+        """Drop what a killed training wrote of epochs that come again; never what others wrote."""
+        lines = _lines(self.path)
+        before, after = lines[:self._kept], lines[self._kept:]
+        # The epoch is what comes first in a line of either kind.
+        while after and re.match(rf'({{"epoch": )?{epochs + 1}\b', after[0]):
+            del after[0]
+            epochs += 1
+        if len(before) + len(after) < len(lines):
+            # Whole or not at all: it may have the lines of many trainings.
+            serialization.write(self.path, "".join(before + after).encode())
+        self._written = len(before) + len(after)
+
+    def state_dict(self):
+        return {"lines": self._written} if self.append else {}
+
+    def load_state_dict(self, state_dict):
+        self._kept = state_dict["lines"]
 
     def head(self, numbers):
         return []

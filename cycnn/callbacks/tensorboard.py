@@ -9,6 +9,7 @@ import os
 import struct
 import time
 
+from . import paths
 from .base import Callback
 
 
@@ -24,12 +25,11 @@ class TensorBoard(Callback):
     """
 
     def __init__(self, log_dir="runs"):
-        self.log_dir = os.fspath(log_dir)
+        self.log_dir = paths.checked(log_dir, "log_dir")
         self.path = None
 
     def on_fit_begin(self, trainer, state):
-        if os.path.exists(self.log_dir) and not os.path.isdir(self.log_dir):
-            raise NotADirectoryError(f"{self.log_dir} is a file, not a folder for event files")
+        paths.check_folder(self.log_dir, "log_dir")
         self.path = None
 
     def on_epoch_end(self, trainer, state):
