@@ -1,6 +1,8 @@
 """Whether a training's model, optimizer, loss, averages and schedule fit each other."""
 
+from .functional import cross_entropy_with_gradient
 from .layers.module import Module
+from .losses import CrossEntropyLoss
 from .optim import ExponentialMovingAverage
 from .schedules import ReduceLROnPlateau, Schedule
 
@@ -53,6 +55,19 @@ def check_schedule(schedule, epochs, batches, names, anew):
     if done + steps > total:
         raise ValueError(f"schedule is made for {total} {'batches' if batchwise else 'epochs'} and "
                          f"has done {done}, this fit needs {steps}: give it total_steps={steps}")
+
+
+def without_weight(loss, outputs, targets):
+    """(sum, its gradient or None) of a small batch whose labels all weigh 0: it has no mean.
+
+    Label smoothing gives a part of each target to classes that do weigh something, and that is in
+    the sum over the large batch.
+    """
+    options = loss.options if type(loss) is CrossEntropyLoss else None
+    if options is None or options.weight is None or not options.label_smoothing:
+        return 0.0, None
+    return cross_entropy_with_gradient(outputs, targets, options.weight, options.ignore_index,
+                                       "sum", options.label_smoothing)
 
 
 def _check_shared(model):

@@ -305,7 +305,7 @@ class Trainer:
         # Means over batches become the mean over all: the gradients of sums now, so that no batch
         # need wait for those after it, divided at the end. Sums are added as they are.
         of_mean = accumulate > 1 and loss.reduction == "mean"
-        weights = 0
+        weights, begun = 0, False
         for number, (x, targets) in enumerate(group, state.batch * accumulate):
             with random.KeysOf(self.seed, state.number, number):
                 outputs = model.forward(x)
@@ -314,11 +314,16 @@ class Trainer:
                 model.input_shape = x.shape[1:]
             value = loss.forward(outputs, targets)
             total, weight = loss.totals(value, targets)
+            gradient = None
             if weight:
                 self._check_loss(value, state)
                 gradient = loss.backward() * weight if of_mean else loss.backward()
-                model.backward(gradient, input_gradient=False, accumulate=weights > 0)
-                weights += weight
+            elif of_mean:
+                total, gradient = parts.without_weight(loss, outputs, targets)
+                self._check_loss(total, state)
+            if gradient is not None:
+                model.backward(gradient, input_gradient=False, accumulate=begun)
+                weights, begun = weights + weight, True
             score = loss.score(outputs, targets) if loss.classifies else (0, 0)
             state.add(len(x), (total, weight, *score), loss.classifies)
         if of_mean and weights:

@@ -69,6 +69,20 @@ def test_accumulation_of_a_loss_that_weights_its_terms(rng):
     np.testing.assert_allclose(results[1], results[0], atol=1e-13)
 
 
+@pytest.mark.parametrize("last", [0, 2])
+def test_smoothing_of_classes_of_no_weight(last, rng):
+    images, labels = shapes(rng, 64, channels=2)
+    results = []
+    for size, accumulate in ((16, 1), (2, 8)):
+        model = network(np.float64, channels=2)
+        loss = cn.CrossEntropyLoss(weight=np.roll([1, 2.5, 0], last + 1), label_smoothing=0.1)
+        trainer = cn.Trainer(model, cn.SGD(model.parameters(), 0.02), loss)
+        history = trainer.fit((images, labels), 2, size, accumulate=accumulate, progress=False)
+        results.append([array.ravel() for array in model.state_dict().values()]
+                       + [history.train_loss])
+    np.testing.assert_allclose(*map(np.concatenate, results), atol=1e-13)
+
+
 def test_steps_are_what_is_counted(train):
     trainer = trainer_of(network(channels=2))
     seen = []
