@@ -48,6 +48,18 @@ def check_augment(augment):
     return augment
 
 
+def _augmented(augment, images, indices, seed, epoch, samples):
+    """What the user's own augmentation gives, checked."""
+    images = augment(images, indices, seed, epoch, samples)
+    if not hasattr(images, "shape") or not hasattr(images, "dtype"):
+        raise TypeError("augment must return an array of images (N, C, H, W), got "
+                        f"{type(images).__name__}")
+    if len(images.shape) != 4 or len(images) != len(indices):
+        raise ValueError("augment must return as many images (N, C, H, W) as it gets indices, "
+                         f"{len(indices)}, got shape {tuple(images.shape)}")
+    return images
+
+
 class Stored:
     """Images and labels with a length, in any order.
 
@@ -80,7 +92,7 @@ class Stored:
         if augment is not None:
             def augmented(images):
                 numbers = np.arange(len(images))
-                return augment(images, numbers, 0, 0, numbers)
+                return _augmented(augment, images, numbers, 0, 0, numbers)
 
             images = batches.output_of_none(augmented, images[:0])
         if view is not None:
@@ -129,8 +141,8 @@ class Stored:
             chosen = order[start:start + together * size]
             images, indices = batches.read(self.images, chosen)
             if augment is not None:
-                images = augment(images, indices, options.seed, number,
-                                 samples[start:start + together * size])
+                images = _augmented(augment, images, indices, options.seed, number,
+                                    samples[start:start + together * size])
                 indices = np.arange(len(images))
             yield [(functional.gather_batch(images, indices[at:at + size], mean, std, dtype),
                     self.labels[chosen[at:at + size]]) for at in range(0, len(chosen), size)]
@@ -195,8 +207,8 @@ class Stream:
                 if i < first:
                     continue
                 if options.augment is not None:
-                    images = options.augment(images, np.arange(len(images)), options.seed, number,
-                                             samples)
+                    images = _augmented(options.augment, images, np.arange(len(images)),
+                                        options.seed, number, samples)
                 yield batches.whole(images, scale, dtype), labels
 
     def _pairs(self, number):
@@ -205,6 +217,9 @@ class Stream:
         if callable(data):
             data = data(number) if self.takes_epoch else data()
         come = 0
+        if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+            raise TypeError(f"{self.name} must be a function that makes an iterable of pairs "
+                            f"(images, labels), got one that returned {type(data).__name__}")
         for item in itertools.islice(iter(data), self.steps):
             if not isinstance(item, (tuple, list)) or len(item) != 2:
                 raise TypeError(f"{self.name} must give pairs (images, labels), got "

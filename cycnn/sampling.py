@@ -30,10 +30,15 @@ def check(sampling, labels):
         return sampling
     weights = np.asarray(_check.floats(sampling, "sampling", 1), np.float64)
     _check.shape(weights, (len(labels),), "sampling", "one weight an image")
-    if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.sum() > 0):
+    if not (np.isfinite(weights).all() and weights.min() >= 0 and weights.max() > 0):
         raise ValueError("sampling must be finite weights of at least 0, not all of them 0, "
                          f"got {weights.min()} to {weights.max()}")
-    return weights / weights.sum()
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):              # of what is nearly the largest number there is
+        weights = weights / weights.max()
+        total = weights.sum()
+    return weights / total
 
 
 def kind(sampling):

@@ -208,6 +208,7 @@ def test_a_generator_is_given_the_epoch(train):
     (lambda train: (lambda: iter([(train[0].astype(complex), train[1])])), {}, TypeError,
      "complex"),
     (lambda train: (lambda: 3), {}, TypeError, "int"),
+    (lambda train: (lambda: None), {}, TypeError, "train must be a function that makes .*NoneType"),
     (lambda train: (lambda: batches_of(train)), dict(steps_per_epoch=0), ValueError,
      "steps_per_epoch"),
     (lambda train: (lambda: batches_of(train)), dict(sampling="balanced"), ValueError, "sampling"),
@@ -223,6 +224,12 @@ def test_a_generator_is_given_the_epoch(train):
     (lambda train: train, dict(augment=RandomShift), TypeError, "augment"),
     (lambda train: train, dict(augment=RandomCrop(9)), ValueError, "size"),
     (lambda train: train, dict(augment=RandomShift(1, fill=999)), ValueError, "fill"),
+    *((make, dict(augment=augment), error, f"augment must return .*{message}")
+      for make in (lambda train: train, lambda train: lambda: batches_of(train))
+      for augment, error, message in (
+          (lambda *_: None, TypeError, "NoneType"),
+          (lambda images, indices, *_: images[indices][1:], ValueError, "as many images"),
+          (lambda images, indices, *_: images[indices][:, 0], ValueError, "shape"))),
     (lambda train: train, dict(sampling="even"), ValueError, "sampling"),
     (lambda train: train, dict(sampling=[1, 2]), ValueError, "sampling"),
     (lambda train: train, dict(sampling=np.zeros(70)), ValueError, "sampling"),
