@@ -13,7 +13,9 @@ from .split import split
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
             ".pbm")
-_GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N")
+_GREY_MODES = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+# Formats whose numbers have 16 bits at most, though Pillow may read them as 32.
+_NARROW_FORMATS = ("PPM", "PNG")
 _ORIENTATION = 0x0112       # the EXIF tag; 5 to 8 are the quarter turns
 
 
@@ -196,9 +198,11 @@ def _header(path):
 def _pixels(picture, channels, image_size):
     """The picture upright, on white where it is transparent, as uint8 (H, W) or (H, W, 3)."""
     ops = require("PIL.ImageOps", extra="images", purpose="reading pictures")
+    image = require("PIL.Image", extra="images", purpose="reading pictures")
+    narrow = picture.format in _NARROW_FORMATS          # the upright one does not say
     picture = ops.exif_transpose(picture)
-    if picture.mode.startswith("I;16"):
-        picture = picture.point(lambda value: value / 256).convert("L")
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and narrow):
+        picture = image.fromarray(_bytes_of(picture))
     elif picture.mode in ("I", "F"):
         raise ValueError(f"its pixels are 32-bit numbers (mode {picture.mode}); convert them to "
                          "8 or 16 bits")
@@ -210,6 +214,19 @@ def _pixels(picture, channels, image_size):
         picture = white
     picture = picture.convert("L" if channels == 1 else "RGB")
     if image_size is not None and (picture.height, picture.width) != tuple(image_size):
-        image = require("PIL.Image", extra="images", purpose="reading pictures")
         picture = picture.resize((image_size[1], image_size[0]), image.Resampling.BILINEAR)
     return np.asarray(picture)
+
+
+def _bytes_of(picture):
+    """Grey of 16 bits as uint8, on white where it is transparent.
+
+    By NumPy: Pillow has no such step for all of its modes, and one that takes the number that is
+    transparent along as it was.
+    """
+    values = np.asarray(picture)
+    pixels = (values // 256).astype(np.uint8)
+    transparent = picture.info.get("transparency")
+    if isinstance(transparent, int):
+        pixels[values == transparent] = 255
+    return pixels
