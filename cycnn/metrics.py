@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from .data.names import listed
 from .functional import _check
+
+# One stray number would ask for more memory than there is: so many classes take 800 MB.
+_MOST_UNNAMED = 10_000
 
 
 def correct(outputs, labels):
@@ -78,7 +82,8 @@ def confusion_matrix(predictions, labels, classes=None):
     labels : array_like of int, (N,)
         The truth.
     classes : int, optional
-        How many there are; by default the columns of `predictions`, or up to the largest number.
+        How many there are; by default the columns of `predictions`, or up to the largest number,
+        which then must be below 10,000.
 
     Returns
     -------
@@ -92,6 +97,9 @@ def confusion_matrix(predictions, labels, classes=None):
     predictions = np.asarray(predictions)
     if predictions.ndim == 2:
         columns = predictions.shape[1]
+        if columns == 0:
+            raise ValueError("predictions must be (N, classes), with at least one class, "
+                             f"got shape {predictions.shape}")
         predictions = _check.floats(predictions, "predictions").argmax(axis=1)
         if classes not in (None, columns):
             raise ValueError(f"classes must be {columns}, the columns of predictions, "
@@ -100,7 +108,12 @@ def confusion_matrix(predictions, labels, classes=None):
     predictions = _check.integers(predictions, "predictions", 1)
     if classes is None:
         labels = _check.integers(labels, "labels", 1)
-        classes = 1 + max(int(np.max(numbers, initial=0)) for numbers in (predictions, labels))
+        largest, name = max((int(np.max(numbers, initial=0)), name) for numbers, name in (
+            (predictions, "predictions"), (labels, "labels")))
+        if largest >= _MOST_UNNAMED:
+            raise ValueError(f"{name} must be below {_MOST_UNNAMED} where classes is not given, "
+                             f"got {largest}")
+        classes = 1 + largest
     classes = _check.integer(classes, "classes", 1)
     labels = _labels(labels, len(predictions), classes)
     _check.in_range(predictions, classes, "predictions", "the number of classes")
@@ -153,7 +166,7 @@ def classification_report(matrix, classes=None):
         The last two lines are the mean over the classes, and that over the images.
     """
     matrix = _matrix(matrix)
-    names = [str(name) for name in (range(len(matrix)) if classes is None else classes)]
+    names = [str(name) for name in (range(len(matrix)) if classes is None else listed(classes))]
     if len(names) != len(matrix):
         raise ValueError(f"classes must be {len(matrix)} names, got {len(names)}")
     scores, images = np.array(precision_recall_f1(matrix)), matrix.sum(axis=1)

@@ -62,6 +62,11 @@ class TestDataset:
         with pytest.raises(IndexError):
             dataset[5]
 
+    def test_as_many_classes_as_images(self):
+        assert len(data.Dataset(np.zeros((100_002, 1, 1)), np.arange(100_002)).classes) == 100_002
+        with pytest.raises(ValueError, match="labels must be below 100000 "):
+            data.class_weights([0, 10**9])
+
     def test_repr_names_size_type_and_classes(self):
         text = repr(data.Dataset(np.zeros((3, 3, 8, 6), np.float32), [0, 1, 1], ["cat", "dog"]))
         assert text == "Dataset(3 images of 3x8x6 float32, 2 classes: cat, dog)"
@@ -83,6 +88,8 @@ class TestDataset:
         (np.zeros((2, 3, 3)), [[0, 1]], None, ValueError, "labels must have 1 dimension"),
         (np.zeros((2, 3, 3)), [0, -1], None, ValueError, "labels .* got -1"),
         (np.zeros((2, 3, 3)), [0, 2], ["a", "b"], ValueError, "from 0 to 1 .* got 2"),
+        (np.zeros((2, 3, 3)), [0, 10**9], None, ValueError, "labels .* below 100000 .* 1000000000"),
+        (np.zeros((2, 3, 3)), [0, 1], 5, TypeError, "classes must be names, .* got 5"),
     ])
     def test_bad_input(self, images, labels, classes, error, text):
         with pytest.raises(error, match=text):
@@ -192,6 +199,33 @@ class TestFolder:
         self.image.fromarray(np.array([[0, 256, 65535]], np.uint16)).save(tmp_path / "16.png")
         assert data.read_picture(tmp_path / "16.png").tolist() == [[[0, 1, 255]]]
 
+    @pytest.mark.parametrize("name", ["16.tif", "big.tif", "16.pgm", "clear.png", "turned.tif"])
+    def test_sixteen_bits_however_they_are_stored(self, tmp_path, name):
+        values = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1040
+        expected = (values // 256).astype(np.uint8)
+        path = tmp_path / "a" / name
+        path.parent.mkdir()
+        if name == "16.pgm":
+            path.write_bytes(b"P5 8 8 65535\n" + values.astype(">u2").tobytes())
+        elif name == "clear.png":
+            self.image.fromarray(values).save(path, transparency=1040)
+            expected[0, 1] = 255
+        elif name == "turned.tif":
+            exif = self.image.Exif()
+            exif[0x0112] = 3                # taken upside down
+            self.image.fromarray(values.astype(">u2")).save(path, exif=exif)
+            expected = expected[::-1, ::-1]
+        else:
+            self.image.fromarray(values.astype(">u2" if "big" in name else "<u2")).save(path)
+        assert (data.read_picture(path) == expected[None]).all()
+        self.save(tmp_path / "b/8.png", expected)
+        assert data.load(tmp_path)[0].images.shape == (2, 1, 8, 8)
+
+    def test_thirty_two_bits_are_refused(self, tmp_path):
+        self.image.fromarray(np.zeros((2, 2), np.int32)).save(tmp_path / "32.tif")
+        with pytest.raises(ValueError, match="32.tif: .* its pixels are 32-bit numbers .mode I"):
+            data.read_picture(tmp_path / "32.tif")
+
     def test_channels_and_size_as_asked(self, tmp_path):
         self.save(tmp_path / "x.png", np.full((4, 4), 7))
         assert data.read_picture(tmp_path / "x.png", channels=3).shape == (3, 4, 4)
@@ -242,6 +276,10 @@ class TestNpz:
         refused("labels must be an array of integers", x=images, y=np.array([0, np.nan]))
         refused("test images", x_train=images, y_train=labels, x_test=images[:, 1:], y_test=labels)
         refused("got 1", x=images, y=labels, classes=["only"])
+        refused(r"classes must be one row of names, .* got shape \(\)", x=images, y=labels,
+                classes="cat")
+        refused("labels must be below 100000 .* got 1000000000", x_train=images, y_train=labels,
+                x_test=images, y_test=labels * 10**9)
 
     def test_damage_is_a_value_error_that_names_the_file(self, tmp_path, rng):
         path = tmp_path / "set.npz"

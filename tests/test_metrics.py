@@ -92,10 +92,14 @@ def test_report():
     (lambda: confusion_matrix([0.0, 1.0], [0, 1]), TypeError, "predictions"),
     (lambda: confusion_matrix(np.eye(2), [0, 1], 3), ValueError, "classes"),
     (lambda: confusion_matrix([0], [0], 0), ValueError, "classes"),
+    (lambda: confusion_matrix([10**5], [0]), ValueError, "predictions .* below 10000 .* 100000"),
+    (lambda: confusion_matrix([0], [10**9]), ValueError, "labels .* below 10000 .* 1000000000"),
+    (lambda: confusion_matrix(np.zeros((2, 0)), [0, 0]), ValueError, "predictions must"),
     (lambda: precision_recall_f1([[1, 2]]), ValueError, "matrix"),
     (lambda: precision_recall_f1([[1.5]]), TypeError, "matrix"),
     (lambda: precision_recall_f1([[-1]]), ValueError, "matrix"),
-    (lambda: classification_report([[1]], ["a", "b"]), ValueError, "classes")])
+    (lambda: classification_report([[1]], ["a", "b"]), ValueError, "classes"),
+    (lambda: classification_report([[1]], 5), TypeError, "classes must be names, .* got 5")])
 def test_impossible_ones(call, error, message):
     with pytest.raises(error, match=message):
         call()

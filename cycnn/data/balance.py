@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..functional import _check
+from . import names
 
 
 def class_weights(labels, classes=None):
@@ -32,7 +33,7 @@ def class_weights(labels, classes=None):
     if labels.size == 0:
         raise ValueError("labels is empty: there is nothing to weigh")
     if classes is None:
-        classes = max(int(labels.max()), 0) + 1
+        classes = max(names.count(labels), 1)
     classes = _check.integer(classes, "classes", 1)
     _check.in_range(labels, classes, "labels", "the number of classes")
     counts = np.bincount(labels, minlength=classes)

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import batches
 from ..functional import _check
+from . import names
 from .lazy import Rows
 
 
@@ -24,7 +25,7 @@ class Dataset:
         ``(N,)``, each from 0 to ``len(classes) - 1``.
     classes : sequence of str, optional
         What label 0, 1, 2... is called. By default the numbers themselves, up to the largest
-        label.
+        label, which then must be below 100,000 or the number of images.
 
     Attributes
     ----------
@@ -58,7 +59,7 @@ class Dataset:
             raise ValueError(f"images and labels must be as many: got {len(images)} images and "
                              f"{len(labels)} labels")
         lowest, highest = (labels.min(), labels.max()) if len(labels) else (0, -1)
-        classes = list(range(highest + 1)) if classes is None else list(classes)
+        classes = list(range(names.count(labels))) if classes is None else names.listed(classes)
         if lowest < 0 or highest >= len(classes):
             wrong = lowest if lowest < 0 else highest
             raise ValueError(f"labels must be from 0 to {len(classes) - 1} ({len(classes)} "

@@ -5,6 +5,8 @@ import zlib
 
 import numpy as np
 
+from ..functional import _check
+from . import names
 from .dataset import Dataset
 from .split import split
 
@@ -35,16 +37,16 @@ def load_npz(path, test_fraction=0.2):
     """
     try:
         with open(path, "rb") as stream, np.load(_zip(stream), allow_pickle=False) as file:
-            classes = file[_CLASSES].tolist() if _CLASSES in file else None
-            for names in _SPLIT_NAMES:
-                if all(name in file for name in names):
-                    arrays = [file[name] for name in names]
+            classes = _names(file[_CLASSES]) if _CLASSES in file else None
+            for group in _SPLIT_NAMES:
+                if all(name in file for name in group):
+                    arrays = [file[name] for name in group]
                     return _pair(*arrays, classes)
-            for names in _WHOLE_NAMES:
-                if all(name in file for name in names):
-                    images, labels = (file[name] for name in names)
+            for group in _WHOLE_NAMES:
+                if all(name in file for name in group):
+                    images, labels = (file[name] for name in group)
                     return split(Dataset(images, _flat(labels), classes), test_fraction)
-            expected = " or ".join(", ".join(names) for names in _SPLIT_NAMES + _WHOLE_NAMES[:2])
+            expected = " or ".join(", ".join(group) for group in _SPLIT_NAMES + _WHOLE_NAMES[:2])
             raise ValueError(f"it holds the arrays {', '.join(file) or '(none)'}; "
                              f"needed are {expected}")
     except FileNotFoundError:
@@ -63,16 +65,23 @@ def _zip(stream):
 
 
 def _pair(train_images, train_labels, test_images, test_labels, classes):
-    train_labels, test_labels = _flat(train_labels), _flat(test_labels)
+    train_labels, test_labels = (_check.integers(_flat(labels), "labels", 1)
+                                 for labels in (train_labels, test_labels))
     train = Dataset(train_images, train_labels, classes)
     if classes is None and train_labels.size and test_labels.size:
-        classes = range(max(train_labels.max(), test_labels.max()) + 1)
+        classes = range(names.count(train_labels, test_labels))
         train = Dataset(train_images, train_labels, classes)
     test = Dataset(test_images, test_labels, classes)
     if test.images.shape[1:] != train.images.shape[1:]:
         raise ValueError(f"training images are {train.images.shape[1:]} (C, H, W) and test images "
                          f"{test.images.shape[1:]}")
     return train, test
+
+
+def _names(classes):
+    if classes.ndim != 1:
+        raise ValueError(f"{_CLASSES} must be one row of names, (N,), got shape {classes.shape}")
+    return classes.tolist()
 
 
 def _flat(labels):
