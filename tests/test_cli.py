@@ -342,8 +342,9 @@ class TestMistakes:
         assert "none.png" in self.refused(capsys, "predict", model, "none.png")
         assert f"{tmp_path}: no pictures in this folder" in self.refused(capsys, "predict", model,
                                                                          tmp_path)
-        assert "x.doc: this is no name for a picture" in self.refused(
-            capsys, "evaluate", model, "--data", "digits", "-o", "x.doc")
+        for name in ("x.doc", "x.pgf"):
+            assert f"{name}: this is no name for a picture" in self.refused(
+                capsys, "evaluate", model, "--data", "digits", "-o", name)
         (tmp_path / "text.png").write_text("no picture")
         assert "text.png: cannot be read" in self.refused(capsys, "predict", model, "text.png")
         (tmp_path / "cut.safetensors").write_bytes(model.read_bytes()[:5000])
@@ -392,19 +393,3 @@ class TestMistakes:
         for place in ("here/mnist", "here", "env/mnist", "env"):
             assert f"{tmp_path / place}\n" in error
         assert "Traceback" not in error and "--data-dir" in error
-
-
-class TestConvnet:
-    @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (1, 28, 28), (3, 5, 40), (2, 1, 1)])
-    def test_any_image_size(self, shape):
-        model = models.convnet(shape, 7)
-        assert model(np.zeros((2, *shape), np.float32)).shape == (2, 7)
-
-    def test_a_large_image_is_pooled_until_it_is_small(self):
-        model = models.convnet((3, 100, 200), 2)
-        assert model[-1].in_features == 128 * 6 * 6
-
-    @pytest.mark.parametrize("shape, classes", [((28, 28), 10), ((1, 0, 8), 10), ((1, 8, 8), 0)])
-    def test_bad_input(self, shape, classes):
-        with pytest.raises(ValueError):
-            models.convnet(shape, classes)

@@ -170,3 +170,19 @@ def test_summary_of_a_large_network():
     rows = models.resnet20().summary((3, 32, 32)).splitlines()
     total = next(row for row in rows if "Total" in row).split()
     assert total[:3] == ["Total", "272,474", "40,813,184"]
+
+
+class TestConvnet:
+    @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (1, 28, 28), (3, 5, 40), (2, 1, 1)])
+    def test_any_image_size(self, shape):
+        model = models.convnet(shape, 7)
+        assert model(np.zeros((2, *shape), np.float32)).shape == (2, 7)
+
+    def test_a_large_image_is_pooled_until_it_is_small(self):
+        model = models.convnet((3, 100, 200), 2)
+        assert model[-1].in_features == 128 * 6 * 6
+
+    @pytest.mark.parametrize("shape, classes", [((28, 28), 10), ((1, 0, 8), 10), ((1, 8, 8), 0)])
+    def test_bad_input(self, shape, classes):
+        with pytest.raises(ValueError):
+            models.convnet(shape, classes)

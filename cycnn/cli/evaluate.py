@@ -17,7 +17,7 @@ def run(args):
     if args.plot:
         canvas = require("matplotlib.backend_bases", extra="plot",
                          purpose="the picture (or --no-plot)").FigureCanvasBase
-        kinds = canvas.get_supported_filetypes()
+        kinds = set(canvas.get_supported_filetypes()) - {"pgf"}     # which needs LaTeX
         if writable(picture).suffix[1:].lower() not in kinds:
             raise ValueError(f"{picture}: this is no name for a picture, which ends in one of "
                              f".{', .'.join(sorted(kinds))}")
