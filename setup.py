@@ -24,8 +24,8 @@ GENERATED = Path("build/cython")
 DEBUG = os.environ.get("CYCNN_DEBUG") == "1"
 MSVC = sys.platform == "win32" and "mingw" not in sysconfig.get_platform()
 
-ONCE, EACH, SMALL, built_for = map(runpy.run_path(str(KERNELS / "levels.py")).get,
-                                   ("ONCE", "EACH", "SMALL", "built_for"))
+ONCE, EACH, SMALL, FUSED, built_for = map(runpy.run_path(str(KERNELS / "levels.py")).get,
+                                          ("ONCE", "EACH", "SMALL", "FUSED", "built_for"))
 
 # The library of a build -> its compiler flags. kernels/__init__.py picks the library.
 X86_LEVELS = {
@@ -52,13 +52,16 @@ if os.environ.get("CYCNN_BUILD"):
     LEVELS = {level: LEVELS[level] for level in os.environ["CYCNN_BUILD"].split(",")}
 
 # Explicit fused multiply-adds and these two flags are all the freedom the kernels need. Never
-# -ffast-math: its link-time form changes the float mode of the whole process.
+# -ffast-math: its link-time form changes the float mode of the whole process. And no multiply-adds
+# that the compiler fuses, where levels.py does not allow it: of a loop it makes several versions, one
+# for arrays that lie close together, and fuses other products in each: results then depend on where
+# arrays are.
 if MSVC:
     FLAGS = ["/O2", "/std:c11"]
 elif DEBUG:
-    FLAGS = ["-O1", "-g"]
+    FLAGS = ["-O1", "-g", "-ffp-contract=off"]
 else:
-    FLAGS = ["-O2", "-g0", "-fno-math-errno", "-fno-trapping-math"]
+    FLAGS = ["-O2", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
 FOR_SIZE = [] if DEBUG else ["/O1"] if MSVC else ["-Os"]
 # GCC's -O2 leaves loops of unknown length alone; clang vectorises them, and knows no such flags.
 # Beside these -O3 makes code a fifth larger, and nothing faster.
@@ -160,11 +163,15 @@ class BuildKernels(build_ext):
         folder = os.path.join(self.build_temp, extension.name)     # the levels share their C files
         [made] = self.compiler.object_filenames([source], output_dir=folder)
         kernel, library = Path(source).stem, extension.name.rpartition(".")[2]
-        small = library in ONCE or kernel in SMALL.get(library, [])
+        flags = [*extension.extra_compile_args]
+        if library in ONCE or kernel in SMALL.get(library, []):
+            flags += FOR_SIZE
+        if kernel in FUSED and not MSVC:
+            flags += ["-ffp-contract=fast"]
         if self.force or newer_group([source, *headers_of(kernel)], made):
             self.compiler.compile(
                 [source], output_dir=folder, include_dirs=extension.include_dirs, debug=self.debug,
-                extra_postargs=extension.extra_compile_args + (FOR_SIZE if small else []))
+                extra_postargs=flags)
         return made
 
     def get_export_symbols(self, extension):

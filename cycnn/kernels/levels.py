@@ -24,6 +24,10 @@ NO_FASTER = ["add", "augment", "clip", "fold", "layout", "loss", "norm", "resamp
 SMALL = {"baseline": ["conv", "conv_weight", "depthwise", "pool", "strips", "strips_weight",
                       "strips_winograd", "strips_winograd_weight", "winograd", "winograd_weight"]}
 
+# Compilers may fuse multiplications and additions here: the polynomials of exp and the like, a
+# fifth to a third faster by it. No sum here has two products, so there is but one way to do it.
+FUSED = ["activation"]
+
 
 def built_for(level, levels):
     """The kernels in the library of an instruction set, if there are libraries for `levels`."""
