@@ -3,7 +3,7 @@ in a residual block."""
 
 import cycnn as cn
 import recipe
-from cycnn.data.augment import Compose, RandomErasing, RandomHorizontalFlip, RandomShift
+from cycnn.data.augment import Compose, RandomErasing, RandomHorizontalFlip
 from cycnn.data.views import horizontal_flip, identity
 from recipe import block, residual
 
@@ -22,7 +22,7 @@ def network(train, seed):
 
 
 def fit(model, train, seed, epochs, **options):
-    augment = Compose([RandomHorizontalFlip(), RandomShift(2), RandomErasing()])
+    augment = Compose([RandomHorizontalFlip(), RandomErasing()])
     return recipe.fit_average(model, train, seed, epochs, lr=0.2, weight_decay=5e-4,
                               label_smoothing=0.1, augment=augment, **options)
 
