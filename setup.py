@@ -53,9 +53,9 @@ if os.environ.get("CYCNN_BUILD"):
 
 # Explicit fused multiply-adds and these two flags are all the freedom the kernels need. Never
 # -ffast-math: its link-time form changes the float mode of the whole process. And no multiply-adds
-# that the compiler fuses, where levels.py does not allow it: of a loop it makes several versions, one
-# for arrays that lie close together, and fuses other products in each: results then depend on where
-# arrays are.
+# that the compiler fuses, but where levels.py allows it: of a loop it makes several versions, one
+# for arrays that lie close together, and fuses other products in each, so that results depend on
+# where arrays are.
 if MSVC:
     FLAGS = ["/O2", "/std:c11"]
 elif DEBUG:
