@@ -52,16 +52,17 @@ if os.environ.get("CYCNN_BUILD"):
     LEVELS = {level: LEVELS[level] for level in os.environ["CYCNN_BUILD"].split(",")}
 
 # Explicit fused multiply-adds and these two flags are all the freedom the kernels need. Never
-# -ffast-math: its link-time form changes the float mode of the whole process. And no multiply-adds
-# that the compiler fuses, but where levels.py allows it: of a loop it makes several versions, one
-# for arrays that lie close together, and fuses other products in each, so that results depend on
-# where arrays are.
+# -ffast-math: its link-time form changes the float mode of the whole process.
 if MSVC:
     FLAGS = ["/O2", "/std:c11"]
 elif DEBUG:
-    FLAGS = ["-O1", "-g", "-ffp-contract=off"]
+    FLAGS = ["-O1", "-g"]
 else:
-    FLAGS = ["-O2", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+    FLAGS = ["-O2", "-g0", "-fno-math-errno", "-fno-trapping-math"]
+# No multiply-adds that the compiler fuses, but where levels.py allows it: it makes several versions
+# of a loop, one for arrays that lie close together, and fuses other products in each, so that
+# results depend on where arrays are. MSVC fuses none.
+UNFUSED = [] if MSVC else ["-ffp-contract=off"]
 FOR_SIZE = [] if DEBUG else ["/O1"] if MSVC else ["-Os"]
 # GCC's -O2 leaves loops of unknown length alone; clang vectorises them, and knows no such flags.
 # Beside these -O3 makes code a fifth larger, and nothing faster.
@@ -166,8 +167,8 @@ class BuildKernels(build_ext):
         flags = [*extension.extra_compile_args]
         if library in ONCE or kernel in SMALL.get(library, []):
             flags += FOR_SIZE
-        if kernel in FUSED and not MSVC:
-            flags += ["-ffp-contract=fast"]
+        if kernel not in FUSED:
+            flags += UNFUSED
         if self.force or newer_group([source, *headers_of(kernel)], made):
             self.compiler.compile(
                 [source], output_dir=folder, include_dirs=extension.include_dirs, debug=self.debug,

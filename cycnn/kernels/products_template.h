@@ -92,7 +92,9 @@ ALWAYS_INLINE void TILE(packed_loop)(const int rows, const int finish, const REA
             if (finish == PACKED_MASK)
                 sum = SIMD(_unless_below)(SIMD(_load)(with + v * LANES), sum);
             if (finish == PACKED_STEP)
-                sum = SIMD(_fma)(SIMD(_set1)(-rate), sum, SIMD(_load)(with + v * LANES));
+                /* Two roundings, as in update.pxd. */
+                sum = SIMD(_sub)(SIMD(_load)(with + v * LANES),
+                                 SIMD(_mul)(SIMD(_set1)(rate), sum));
             SIMD(_store)(place + v * LANES, sum);
         }
         if (lanes < WIDTH) memcpy(to, edge, lanes * sizeof(REAL));
