@@ -21,8 +21,9 @@ NO_FASTER = ["add", "augment", "clip", "fold", "layout", "loss", "norm", "resamp
 
 # Built for size, as all that is built once is: kernels that are written in vectors as they stand,
 # for the x86 processors from before 2013 that have no AVX2. They lose a few percent.
-SMALL = {"baseline": ["conv", "conv_weight", "depthwise", "pool", "strips", "strips_weight",
-                      "strips_winograd", "strips_winograd_weight", "winograd", "winograd_weight"]}
+SMALL = {"baseline": ["augment", "conv", "conv_weight", "depthwise", "layout", "linear",
+                      "norm", "pool", "strips", "strips_weight", "strips_winograd",
+                      "strips_winograd_weight", "winograd", "winograd_weight"]}
 
 # Compilers may fuse multiplications and additions here: the polynomials of exp and the like, a
 # fifth to a third faster by it. No sum here has two products, so there is but one way to do it.
