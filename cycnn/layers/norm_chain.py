@@ -2,6 +2,8 @@
 for inference, batch normalisation inside the convolution before it.
 """
 
+import operator
+
 import numpy as np
 
 from ..functional import _check
@@ -93,22 +95,22 @@ class Folded:
     def __init__(self, conv, norm):
         self.conv, self.norm = conv, norm
         self.weight = self.bias = None
+        self.fitting = (None,) * 6      # the arrays that were last found to fit together
         self.stride, self.padding = conv.stride, conv.padding
         self.dilation, self.groups = conv.dilation, conv.groups
 
     def possible(self):
         """Whether the two are what they were, and normalise by statistics of their own."""
-        if self.conv.training or not self.norm.uses_running_stats():
-            return False
-        # Where one does not fit, the layers say which.
         conv, norm = self.conv, self.norm
-        weight, *biases = [p.data for p in (conv.weight, conv.bias) if p is not None]
-        numbers = [norm.running_mean, norm.running_var,
-                   *(p.data for p in (norm.weight, norm.bias) if p is not None)]
-        return all(type(array) is np.ndarray and array.shape[:1] == weight.shape[:1]
-                   and array.dtype == weight.dtype and array.flags.c_contiguous
-                   for array in (weight, *biases, *numbers)) and all(
-                       array.ndim == 1 for array in numbers)
+        if conv.training or not norm.uses_running_stats():
+            return False
+        arrays = (conv.weight.data, conv.bias and conv.bias.data, norm.running_mean,
+                  norm.running_var, norm.weight and norm.weight.data, norm.bias and norm.bias.data)
+        if not all(map(operator.is_, arrays, self.fitting)):    # mostly it is the last call's
+            if not _fit(*arrays):
+                return False
+            self.fitting = arrays
+        return True
 
     def refresh(self):
         conv, norm = self.conv, self.norm
@@ -126,6 +128,16 @@ class Folded:
 
     def remember(self, value):
         """Nothing: this is for evaluation."""
+
+
+def _fit(weight, bias, mean, var, *affine):
+    """Whether a convolution can take a normalisation along; where not, the layers say why."""
+    numbers = [mean, var, *(array for array in affine if array is not None)]
+    biases = [] if bias is None else [bias]
+    return all(type(array) is np.ndarray and array.shape[:1] == weight.shape[:1]
+               and array.dtype == weight.dtype and array.flags.c_contiguous
+               for array in (weight, *biases, *numbers)) and all(
+                   array.ndim == 1 for array in numbers)
 
 
 class FoldedChain:
